@@ -1,0 +1,335 @@
+"""
+One audit record, as received and as read.
+
+OneLogin types its fields loosely: ids come as numbers, as text and as whole floats, every field may be
+null or absent, times come in three shapes with any number of digits. What is needed to recognise an event
+is read here, once; the bytes stay as they came, and unknown fields survive in them.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum, IntFlag, StrEnum
+from hashlib import blake2b
+from re import compile as pattern
+from typing import Any, NewType
+
+from msgspec import DecodeError, Struct, field
+from msgspec.json import Decoder
+
+from onelogin_connector.errors import BadRecord
+
+Offset = NewType("Offset", int)
+"""A position in the journal, from 1; 0 is before the first."""
+
+LARGEST_RECORD_BYTES = 1_000_000
+"""No OneLogin event comes near this; a destination refuses larger ones in any case."""
+
+A_DAY_US = 86_400_000_000
+LAST_SECOND = 2**32 - 1  # seconds are held in four bytes
+
+
+class Channel(StrEnum):
+    """
+    The shape of a record: what it carries, not the way it came.
+    """
+
+    WEBHOOK = "webhook"
+    API = "api"
+    NONE = "none"
+
+
+class Way(StrEnum):
+    """
+    The way in.
+    """
+
+    WEBHOOK = "webhook"
+    POLL = "poll"
+    RECONCILE = "reconcile"
+    BACKFILL = "backfill"
+    IMPORT = "import"
+
+
+class Flag(IntFlag):
+    """
+    What is unusual about an entry.
+    """
+
+    TIME_UNREADABLE = 1
+    """The record's time could not be read; its time is that of its arrival."""
+    TIME_AHEAD = 2
+    """The record's time lies more than a day ahead; its time is that of its arrival."""
+    FOREIGN = 4
+    """The record names another account than its connector is bound to."""
+    UNVERIFIED = 8
+    """Kept without its keys' hour being held: it may double an older entry."""
+
+
+class Kind(IntEnum):
+    """
+    What a journal record is.
+    """
+
+    ENTRY = 1
+    """An event, seen for the first time."""
+    TWIN = 2
+    """The same event's record from the other channel."""
+    CHANGE = 3
+    """A record whose native id is known, with other content."""
+
+
+class Fields(Struct):
+    """
+    The fields by which an event is recognised, as loosely typed as they arrive.
+    """
+
+    uuid: Any = None
+    create: Any = None
+    id: Any = None
+    event_timestamp: Any = None
+    created_at: Any = None
+    account_id: Any = None
+    event_type_id: Any = None
+    user_id: Any = None
+    actor_user_id: Any = None
+    app_id: Any = None
+    role_id: Any = None
+    otp_device_id: Any = None
+    ipaddr: Any = None
+    notes: Any = None
+    actor_system: Any = None
+    actor_user_name: Any = None
+    app_name: Any = None
+    assuming_acting_user_id: Any = None
+    browser_fingerprint: Any = None
+    client_id: Any = None
+    custom_message: Any = None
+    directory_id: Any = None
+    directory_sync_run_id: Any = None
+    error_description: Any = None
+    group_id: Any = None
+    group_name: Any = None
+    otp_device_name: Any = None
+    policy_id: Any = None
+    policy_name: Any = None
+    proxy_ip: Any = None
+    resolution: Any = None
+    resource_type_id: Any = None
+    risk_cookie_id: Any = None
+    risk_reasons: Any = None
+    risk_score: Any = None
+    role_name: Any = None
+    user_name: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """
+    One audit record on its way into the journal.
+    """
+
+    connector: str
+    """Id of the connector it came through."""
+    way: Way
+    channel: Channel
+    native: str
+    """The record's own id: its uuid, its number as text, or ``body:position`` in hex where it has none."""
+    also: str | None
+    """Its number, where a record carries both ids (``native`` is then the uuid)."""
+    account: int | None
+    """OneLogin account id as the record names it."""
+    time_us: int
+    """Event time in microseconds since 1970, UTC; the arrival time where a flag says so."""
+    sent_us: int | None
+    """Event time as sent, also when it lies ahead; None when it cannot be read."""
+    received_us: int
+    flags: Flag
+    fields: Fields
+    raw: bytes
+    """The JSON object as received."""
+
+
+class Entry(Struct, frozen=True, array_like=True):
+    """
+    A journal record: an event, a twin of one, or a changed repeat.
+    """
+
+    offset: int
+    kind: int
+    key: bytes
+    """16 bytes that identify this record everywhere and for ever: account and native id, hashed."""
+    of: bytes
+    """For a twin or a change: the key of the entry it belongs to. Empty for an entry."""
+    connector: str
+    account: int | None
+    channel: str
+    way: str
+    native: str
+    also: str | None
+    time_us: int
+    received_us: int
+    flags: int
+    raw: bytes
+
+
+_decoder = Decoder(Fields)
+
+
+def read(
+    raw: bytes,
+    *,
+    connector: str,
+    way: Way,
+    received_us: int,
+    body_hash: bytes = b"",
+    position: int = 0,
+) -> Event:
+    """
+    Read one JSON object as an event.
+
+    Args:
+        raw: The object's bytes.
+        received_us: Arrival, microseconds since 1970, UTC.
+        body_hash: Hash of the request or file the record came in; names a record without id.
+        position: Its place there, from 0.
+
+    Raises:
+        BadRecord: The bytes are no JSON object, are too large, or hold nothing of an event.
+    """
+    if len(raw) > LARGEST_RECORD_BYTES:
+        raise BadRecord(f"The record has {len(raw)} bytes; at most {LARGEST_RECORD_BYTES} are taken.")
+    try:
+        fields = _decoder.decode(raw)
+    except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRecord(f"The record is not a JSON object that can be read: {error}.") from error
+    uuid = native_text(fields.uuid) or native_text(_nested_id(fields.create))
+    number = native_text(fields.id)
+    if uuid:
+        channel, native, also = Channel.WEBHOOK, uuid.lower(), number
+    elif number:
+        channel, native, also = Channel.API, number, None
+    else:
+        channel = _channel_of_shape(fields)
+        native, also = f"{(body_hash or _hash(raw)).hex()}:{position}", None
+    sent_us = _time_of(fields, channel)
+    flags = Flag(0)
+    if sent_us is None:
+        flags |= Flag.TIME_UNREADABLE
+    elif sent_us > received_us + A_DAY_US:
+        flags |= Flag.TIME_AHEAD
+    account = whole(fields.account_id)
+    return Event(
+        connector=connector,
+        way=way,
+        channel=channel,
+        native=native,
+        also=also,
+        account=account if isinstance(account, int) else None,
+        time_us=received_us if flags or sent_us is None else sent_us,
+        sent_us=sent_us,
+        received_us=received_us,
+        flags=flags,
+        fields=fields,
+        raw=raw,
+    )
+
+
+def _hash(raw: bytes) -> bytes:
+    return blake2b(raw, digest_size=16).digest()
+
+
+def _nested_id(create: Any) -> Any:
+    return create.get("_id") if isinstance(create, dict) else None
+
+
+def _channel_of_shape(fields: Fields) -> Channel:
+    """
+    Tell the channel of a record without id from its time field, and refuse what is no event at all.
+    """
+    if fields.event_timestamp is not None:
+        return Channel.WEBHOOK
+    if fields.created_at is not None:
+        return Channel.API
+    if all(getattr(fields, name) is None for name in Fields.__struct_fields__):
+        raise BadRecord("The record has none of the fields of a OneLogin event.")
+    return Channel.NONE
+
+
+def whole(value: Any) -> Any:
+    """
+    Return decimal text and whole floats as integers, anything else as it is.
+    """
+    kind = type(value)
+    if kind is str:
+        text = value.strip()
+        digits = text[1:] if text[:1] == "-" else text
+        # isdecimal accepts digits of every script, and int() reads them; only ASCII is an id
+        if digits.isascii() and digits.isdecimal() and len(digits) < 40:
+            return int(text)
+        return text
+    if kind is float and value.is_integer():
+        return int(value)
+    return value
+
+
+def native_text(value: Any) -> str | None:
+    """
+    Return an id as text in its normal form, or None when there is none.
+    """
+    kind = type(value)
+    if kind is str and len(value) == 36:  # a uuid, by far the most frequent
+        return value.strip() or None
+    if kind not in (str, int, float):
+        return None
+    normal = whole(value)
+    return str(normal) if normal != "" else None
+
+
+_TIME = pattern(
+    r"\s*(\d{4})-(\d\d)-(\d\d)[T ]+(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?\s*",
+)
+
+
+def _time_of(fields: Fields, channel: Channel) -> int | None:
+    first, second = fields.event_timestamp, fields.created_at
+    if channel is Channel.API:
+        first, second = second, first
+    read_first = parse_time_us(first)
+    return parse_time_us(second) if read_first is None else read_first
+
+
+def parse_time_us(value: Any) -> int | None:
+    """
+    Read a time in any of the seen shapes as microseconds since 1970, UTC; None if it cannot be read.
+
+    ``2020-08-21 00:32:38 UTC``, ISO 8601 with any number of fraction digits (cut to microseconds), with
+    an offset or without (then UTC), and numbers as seconds or milliseconds since 1970.
+    """
+    if isinstance(value, str):
+        match = _TIME.fullmatch(value.upper() if len(value) < 64 else value)
+        return _from_match(*match.groups()) if match else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if not 0 < value < 1e13:
+        return None
+    return int(value * 1_000) if value > 1e11 else int(value * 1_000_000)
+
+
+def _from_match(
+    year: str, month: str, day: str, hour: str, minute: str, second: str, fraction: str, zone: str
+) -> int | None:
+    # a leap second is the last second of its minute, so that it stays in its hour
+    try:
+        moment = datetime(
+            int(year), int(month), int(day), int(hour), int(minute), min(int(second), 59), tzinfo=UTC
+        )
+    except ValueError:
+        return None
+    if int(second) > 60:
+        return None
+    micros = int((fraction or "0")[:6].ljust(6, "0"))
+    result = int(moment.timestamp()) * 1_000_000 + micros
+    if zone and zone[0] in "+-":
+        minutes = int(zone[1:3]) * 60 + int(zone[-2:])
+        result += minutes * (60_000_000 if zone[0] == "-" else -60_000_000)
+    return result if 0 <= result <= LAST_SECOND * 1_000_000 else None

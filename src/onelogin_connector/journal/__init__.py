@@ -1,0 +1,3 @@
+"""
+The durable, ordered log of entries.
+"""

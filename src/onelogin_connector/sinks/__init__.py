@@ -1,0 +1,3 @@
+"""
+The destinations, one file each; the file's name is the kind used in the configuration.
+"""

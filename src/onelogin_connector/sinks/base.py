@@ -1,0 +1,86 @@
+"""
+What a destination is to the delivery loop.
+
+A sink never sleeps, retries, logs per event or reads the environment: the loop does that for all of them.
+``send`` returns when every record was accepted, or raises what the loop shall do next: ``Unavailable``,
+``TooLarge``, ``Refused``, ``Unauthorized``. ``testing.SinkContract`` holds every sink to it.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+from msgspec import Struct
+
+from onelogin_connector.event import Entry
+
+
+class Limits(Struct, frozen=True):
+    """
+    How large a batch may be, and how long it may wait to become larger.
+    """
+
+    records: int
+    size_bytes: int
+    """Sum of the raw records' bytes."""
+    max_batch_seconds: float = 0.5
+
+
+class StageState(StrEnum):
+    """
+    Outcome of one stage of a check.
+    """
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Stage(Struct, frozen=True):
+    """
+    One step of a check: what was tried, what came of it, what to do.
+    """
+
+    stage: str
+    state: StageState
+    message: str
+    action: str = ""
+    http_status: int | None = None
+    seconds: float = 0.0
+
+
+class Sink(Protocol):
+    """
+    One destination.
+    """
+
+    kind: ClassVar[str]
+    wants_twins: ClassVar[bool]
+    """Whether twins and changes are sent too, or entries alone."""
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds of a batch."""
+        ...
+
+    async def open(self) -> int | None:
+        """
+        Get ready.
+
+        Returns:
+            The offset after which this sink wants to read when it keeps its own position; None leaves it
+            to the journal's checkpoint.
+        """
+        ...
+
+    async def check(self) -> list[Stage]:
+        """Walk the path of ``send`` as closely as possible without sending events."""
+        ...
+
+    async def send(self, batch: Sequence[Entry]) -> None:
+        """Deliver a batch, in order of offsets."""
+        ...
+
+    async def close(self) -> None:
+        """Release what ``open`` took."""
+        ...

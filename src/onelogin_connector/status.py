@@ -1,0 +1,53 @@
+"""
+What an operator sees of a part: its state, since when, why, and the numbers beside it.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from time import time
+
+
+class State(StrEnum):
+    """
+    Where a part stands. The same words feed API, console and command line.
+    """
+
+    STARTING = "starting"
+    OK = "ok"
+    RETRYING = "retrying"
+    PAUSED = "paused"
+    DETACHED = "detached"
+    STOPPED = "stopped"
+
+
+@dataclass(slots=True)
+class Status:
+    """
+    State of one part, with the moment of the last change and its cause.
+    """
+
+    clock: Callable[[], float] = time
+    state: State = State.STARTING
+    since: float = 0.0
+    """Unix seconds of the last change of state."""
+    error: str = ""
+    """Why the part is not ok; empty when it is."""
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.since = self.since or self.clock()
+
+    def turn(self, state: State, error: str = "") -> bool:
+        """
+        Enter a state; returns whether it differs from the one before.
+
+        The error is replaced in any case, so that the newest cause is shown; ``since`` keeps the start
+        of the state.
+        """
+        self.error = error
+        if state is self.state:
+            return False
+        self.state, self.since = state, self.clock()
+        return True
