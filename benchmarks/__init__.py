@@ -1,0 +1,3 @@
+"""
+What the program can do, measured: ``make bench``.
+"""

@@ -1,0 +1,89 @@
+"""
+What every test may rely on: a clean environment, no network but loopback, and repeatable chance.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ON_CI = bool(os.environ.get("CI"))
+
+settings.register_profile("dev", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
+settings.register_profile("thorough", settings.get_profile("dev"), max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if ON_CI else "dev"))
+
+_SETTINGS_OF_MICROSOFT = ("OneLoginBearerToken", "WorkspaceID", "WorkspaceKey", "logAnalyticsUri")
+
+
+class OutsideNetworkError(OSError):
+    """
+    A test tried to reach something other than this machine.
+    """
+
+
+def _refuse_outside(name: str, arguments: tuple[Any, ...]) -> None:
+    """
+    Let Python's sockets connect to loopback and unix sockets alone.
+    """
+    if name != "socket.connect":
+        return
+    address = arguments[1]
+    if not isinstance(address, tuple):  # a unix socket
+        return
+    host = str(address[0])
+    if host == "localhost" or (_is_address(host) and ip_address(host).is_loopback):
+        return
+    raise OutsideNetworkError(f"A test tried to connect to {address}; tests talk to loopback alone.")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+sys.addaudithook(_refuse_outside)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Hide the settings of whoever runs the tests; a child process inherits the clean environment.
+    """
+    for name in list(os.environ):
+        if name.upper().startswith("ONELOGIN") or name in _SETTINGS_OF_MICROSOFT:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """
+    Run tests marked ``anyio`` on asyncio, the loop of the program.
+    """
+    return "asyncio"
+
+
+@pytest.fixture
+def needs() -> Callable[[str], str]:
+    """
+    Return a function that gives a tool's path, or skips the test by its name; on CI it fails instead.
+    """
+
+    def path_of(tool: str) -> str:
+        found = shutil.which(tool)
+        if found:
+            return found
+        if ON_CI:
+            pytest.fail(f"{tool} is not installed here, and on CI nothing may be skipped for that")
+        pytest.skip(f"needs {tool}")
+
+    return path_of
