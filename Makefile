@@ -1,0 +1,58 @@
+# GNU Make 3.81 and later. `make help` lists what there is.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+ARGS :=
+
+# The stamp holds the folder it was made for: a checkout that was moved, or whose Python is gone, is set up anew.
+ifneq ($(shell cat $(STAMP) 2>/dev/null; $(PYTHON) -c '' 2>&1),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS)
+
+.PHONY: help setup run demo test bench check fix docs lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@echo '  ARGS="…" is handed on, for example: make run ARGS="--port 8081"'
+
+setup: $(STAMP) ## make .venv with everything the other targets need
+
+$(STAMP): pyproject.toml requirements/dev.txt requirements/setup.sh
+	@sh requirements/setup.sh
+
+run: $(STAMP) ## start the connector at http://127.0.0.1:8080, data in ./data
+	@$(VENV)/bin/onelogin-connector run $(ARGS)
+
+demo: $(STAMP) ## start it with a simulated company and its last 24 hours, data in ./data-demo
+	@$(VENV)/bin/onelogin-connector run --demo $(ARGS)
+
+test: $(STAMP) ## run the tests
+	@$(PYTHON) -m pytest $(ARGS)
+
+bench: $(STAMP) ## measure, each figure beside its baseline (ARGS=--quick for a short run)
+	@$(PYTHON) -m benchmarks $(ARGS)
+
+check: $(STAMP) ## check format, lint, types, documentation and the direction of imports
+	@$(PYTHON) -m ruff format --check --quiet --diff .
+	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_architecture.py
+
+fix: $(STAMP) ## format, and mend what the linter can mend
+	@$(PYTHON) -m ruff check --quiet --fix . ; $(PYTHON) -m ruff format .
+
+docs: $(STAMP) ## write the generated pages of docs/ anew
+	@$(PYTHON) docs/generate.py
+
+lock: ## resolve requirements/*.txt anew (needs uv; ARGS=--upgrade for newer versions)
+	@command -v uv >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv' >&2; exit 1; }
+	@$(LOCK) -o requirements/base.txt
+	@$(LOCK) --extra dev -o requirements/dev.txt
+
+clean: ## remove .venv and caches; data stays
+	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
