@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS :=
 
 # The stamp holds the folder it was made for: a checkout that was moved, or whose Python is gone, is set up anew.
-ifneq ($(shell cat $(STAMP) 2>/dev/null; $(PYTHON) -c '' 2>&1),$(CURDIR))
+ifneq ($(shell { cat $(STAMP) && $(PYTHON) -c ''; } 2>/dev/null || echo none),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
