@@ -44,7 +44,13 @@ give_up() {
 
 python=$(find_python)
 
-if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+# Its scripts name their Python by an absolute path, so an environment that was moved is of no use.
+usable() {
+  grep -qF "$(pwd -P)/$venv" "$venv/bin/activate" 2>/dev/null &&
+    "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+}
+
+if ! usable; then
   rm -rf "$venv"
   if [ -n "$python" ]; then
     say "Making $venv with $("$python" --version)."
