@@ -28,7 +28,8 @@ give_up() {
   say "$1"
   if has apt-get; then
     say "Run this, then the same make command again:"
-    if [ "$(id -u)" = 0 ]; then say "  apt-get install -y python3-venv"; else say "  sudo apt-get install -y python3-venv"; fi
+    if [ "$(id -u)" = 0 ]; then say "  apt-get update && apt-get install -y python3-venv"
+    else say "  sudo apt-get update && sudo apt-get install -y python3-venv"; fi
     [ -z "${python:-}" ] && say "If that brings a Python older than 3.11, install uv instead: https://docs.astral.sh/uv"
   elif has dnf; then
     say "Run this, then the same make command again:"
