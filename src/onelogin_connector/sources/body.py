@@ -1,0 +1,250 @@
+"""
+Split the body of a request, or a part of a file, into its records.
+
+The body decides the format, no header does:
+
+- a JSON array of objects, or a single object;
+- one object per line (NDJSON), or one array per line, or objects one after another;
+- any of these with objects wrapped as ``{"event": {…}}``, where ``event`` is the only key;
+- pages of the Events API, ``{"status": …, "pagination": …, "data": […]}``;
+- with a UTF-8 byte order mark, blank lines, a trailing line break, CRLF.
+
+A record's place in the result is its position in the body, and its bytes are those that came. One bad record
+harms only itself: an array element or a line that is no JSON object is ``Unreadable`` at its position, and
+the others go on. A damaged or truncated array yields the elements that are whole; that it ends too early is
+one ``Unreadable`` more. A body is refused as no JSON when it is not a JSON value and no object in it can be read.
+
+An object is validated as far as needed to tell where it ends; ``event.read`` looks into it.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from re import compile as pattern
+
+from msgspec import DecodeError, Raw, Struct
+from msgspec.json import Decoder
+
+from onelogin_connector.errors import BadRequest, TooLarge
+from onelogin_connector.sources.cutting import cut
+
+MOST_RECORDS = 50_000
+"""Records per body. OneLogin sends ten; millions of ``0,`` in one body would cost gigabytes of memory."""
+
+DECODED_AT_ONCE_BYTES = 1 << 20
+"""An array up to this size goes through the fast decoder, whose memory depends on the number of elements."""
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"[\x00", b"\x00{", b"\x00[", b"\x00\x00\xfe\xff")
+_BRACE, _BRACKET = ord("{"), ord("[")
+_may_contain_records = pattern(rb'\{\s*+"(?:(event)|status|pagination|data)"\s*+:\s*+').match
+_PAGE_KEYS = {"status", "pagination", "data"}
+
+_decode_array = Decoder(list[Raw]).decode
+_decode_value = Decoder(Raw).decode
+_decode_object = Decoder(dict[str, Raw]).decode
+_MALFORMED = (DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Unreadable(Struct, frozen=True):
+    """
+    A record that is no JSON object.
+    """
+
+    reason: str
+    raw: bytes
+
+
+Record = bytes | Unreadable
+
+
+def records(body: bytes, *, most: int = MOST_RECORDS) -> list[Record]:
+    """
+    Split a body into its records, in order.
+
+    Args:
+        body: What was sent, decompressed.
+        most: How many records are taken.
+
+    Raises:
+        BadRequest: The body holds no JSON.
+        TooLarge: It holds more records than are taken.
+    """
+    text = body.strip().removeprefix(BYTE_ORDER_MARK).lstrip()
+    if text[:1] == b"[" and len(text) <= DECODED_AT_ONCE_BYTES:
+        try:
+            elements = _decode_array(text)
+        except _MALFORMED:
+            pass
+        else:
+            return _limited(_elements(elements), most)
+    if not text:
+        raise BadRequest("The body is empty.", action="Send a JSON array of events, or one event per line.")
+    return _with_care(text, most)
+
+
+def _elements(elements: list[Raw]) -> list[Record]:
+    found: list[Record] = []
+    for element in elements:
+        value = bytes(element)
+        if value[0] == _BRACE and not _may_contain_records(value):
+            found.append(value)
+        else:
+            found.extend(opened(value))
+    return found
+
+
+def opened(value: bytes) -> tuple[Record, ...]:
+    """
+    Return the records that one JSON value holds, most often itself.
+
+    Args:
+        value: Bytes known to be one JSON value, without white space around.
+    """
+    if value[0] != _BRACE:
+        return (Unreadable(f"The record is {_kind(value)}; an event is a JSON object.", value),)
+    container = _may_contain_records(value)
+    if container is None:
+        return (value,)
+    if container[1]:
+        return (_unwrapped(value, container.end()),)
+    return _page_records(value)
+
+
+def _unwrapped(value: bytes, start: int) -> bytes:
+    """
+    Return the object inside ``{"event": {…}}``; the value itself if there is any other key.
+    """
+    inner = value[start:-1].rstrip()
+    try:
+        _decode_value(inner)  # with a second key this is no single value
+    except _MALFORMED:
+        return value
+    return inner if inner[0] == _BRACE else value
+
+
+def _page_records(value: bytes) -> tuple[Record, ...]:
+    """
+    Return the records of a page of the Events API; the value itself if it is no such page.
+    """
+    try:
+        page = _decode_object(value)
+        if not page.keys() <= _PAGE_KEYS or "data" not in page:
+            return (value,)
+        elements = _decode_array(page["data"])
+    except _MALFORMED:
+        return (value,)
+    return tuple(_page_record(bytes(element)) for element in elements)
+
+
+def _page_record(value: bytes) -> Record:
+    container = _may_contain_records(value)
+    return value if container and not container[1] else opened(value)[0]
+
+
+def _with_care(text: bytes, most: int) -> list[Record]:
+    """
+    Split what is not one small array: a single value, lines, a long or a damaged array.
+    """
+    array = text[:1] == b"["
+    if not array or len(text) <= DECODED_AT_ONCE_BYTES:
+        try:
+            _decode_value(text)
+        except _MALFORMED:
+            pass
+        else:
+            return _limited(opened(text), most)
+    if not array or _first_line_is_whole(text):
+        found = _limited(_lines(text), most)
+        if any_readable(found):
+            return found
+    found = _limited(_cut_records(text, array=array), most)
+    # what is no array must be values from end to end, or any text with braces would pass
+    if any_readable(found) if array else all(type(record) is bytes for record in found):
+        return found
+    raise _no_json(text)
+
+
+def _first_line_is_whole(text: bytes) -> bool:
+    first, line_break, _ = text.partition(b"\n")
+    return bool(line_break) and not isinstance(_checked(first.strip()), Unreadable)
+
+
+def _lines(text: bytes) -> Iterator[Record]:
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start)
+        if end < 0:
+            end = len(text)
+        line = text[start:end].strip().removeprefix(BYTE_ORDER_MARK)
+        start = end + 1
+        if line[:1] == b"[":
+            yield from _array_in_a_line(line)
+        elif line:
+            yield from checked_and_opened(line)
+
+
+def _array_in_a_line(line: bytes) -> list[Record]:
+    try:
+        return _elements(_decode_array(line))
+    except _MALFORMED:
+        return [_checked(line)]
+
+
+def _cut_records(text: bytes, *, array: bool) -> Iterator[Record]:
+    result = cut(text, 1 if array else 0, most=MOST_RECORDS + 1)
+    for value in result.values:
+        yield from checked_and_opened(value)
+    if array and not result.closed and len(result.values) <= MOST_RECORDS:
+        yield Unreadable("The body ends before its array does; whatever followed is missing.", b"")
+    elif text[result.rest :].strip():
+        yield Unreadable("There is text behind the end of the array.", text[result.rest :].strip())
+
+
+def checked_and_opened(value: bytes) -> tuple[Record, ...]:
+    """
+    Return the records of a piece of text that may be no JSON at all.
+    """
+    checked = _checked(value)
+    return (checked,) if isinstance(checked, Unreadable) else opened(checked)
+
+
+def _checked(value: bytes) -> Record:
+    try:
+        _decode_value(value)
+    except RecursionError:
+        return Unreadable("The record is nested too deeply to be read.", value)
+    except _MALFORMED as error:
+        return Unreadable(f"The record cannot be read: {error}.", value)
+    return value
+
+
+def any_readable(found: Iterable[Record]) -> bool:
+    """
+    Return whether there is any JSON object among the records.
+    """
+    return any(type(record) is bytes for record in found)
+
+
+def _limited(found: Iterable[Record], most: int) -> list[Record]:
+    result = found if isinstance(found, list) else list(islice(found, most + 1))
+    if len(result) > most:
+        raise TooLarge(f"The body holds more than {most} records.", action="Send fewer records per request.")
+    return result
+
+
+def _kind(value: bytes) -> str:
+    first = value[:1]
+    kinds = {b"[": "an array", b'"': "text", b"t": "true", b"f": "false", b"n": "null"}
+    return kinds.get(first, "a number")
+
+
+def _no_json(text: bytes) -> BadRequest:
+    if text.startswith(_OTHER_ENCODINGS):
+        return BadRequest("The body is UTF-16 or UTF-32.", action="Send JSON as UTF-8.")
+    checked = _checked(text)
+    reason = checked.reason if isinstance(checked, Unreadable) else "No event can be read in it."
+    return BadRequest(
+        f"The body is no JSON. {reason}",
+        action="Send a JSON array of events or one event per line, as the formats JSON Array and SIEM (NDJSON) "
+        "of OneLogin's webhooks do.",
+    )
