@@ -153,23 +153,29 @@ def _with_care(text: bytes, most: int) -> list[Record]:
             pass
         else:
             return _limited(opened(text), most)
-    if not array or _first_line_is_whole(text):
-        found = _limited(_lines(text), most)
+    if not array or first_line_is_whole(text):
+        found = _limited(lines(text), most)
         if any_readable(found):
             return found
-    found = _limited(_cut_records(text, array=array), most)
+    found = _limited(_cut_records(text, most, array=array), most)
     # what is no array must be values from end to end, or any text with braces would pass
     if any_readable(found) if array else all(type(record) is bytes for record in found):
         return found
     raise _no_json(text)
 
 
-def _first_line_is_whole(text: bytes) -> bool:
+def first_line_is_whole(text: bytes) -> bool:
+    """
+    Return whether the first of several lines is a JSON value, so that the text is one value per line.
+    """
     first, line_break, _ = text.partition(b"\n")
     return bool(line_break) and not isinstance(_checked(first.strip()), Unreadable)
 
 
-def _lines(text: bytes) -> Iterator[Record]:
+def lines(text: bytes) -> Iterator[Record]:
+    """
+    Give the records of a text with one value in each line.
+    """
     start = 0
     while start < len(text):
         end = text.find(b"\n", start)
@@ -190,14 +196,26 @@ def _array_in_a_line(line: bytes) -> list[Record]:
         return [_checked(line)]
 
 
-def _cut_records(text: bytes, *, array: bool) -> Iterator[Record]:
-    result = cut(text, 1 if array else 0, most=MOST_RECORDS + 1)
+def _cut_records(text: bytes, most: int, *, array: bool) -> Iterator[Record]:
+    result = cut(text, 1 if array else 0, most=most + 1)
     for value in result.values:
         yield from checked_and_opened(value)
-    if array and not result.closed and len(result.values) <= MOST_RECORDS:
-        yield Unreadable("The body ends before its array does; whatever followed is missing.", b"")
-    elif text[result.rest :].strip():
-        yield Unreadable("There is text behind the end of the array.", text[result.rest :].strip())
+    if array and len(result.values) <= most:
+        yield from array_end(text[result.rest :], closed=result.closed)
+
+
+def array_end(rest: bytes, *, closed: bool) -> Iterator[Unreadable]:
+    """
+    Give what is wrong behind the last element of an array.
+
+    Args:
+        rest: The text that follows.
+        closed: Whether the array's closing bracket was there.
+    """
+    if not closed:
+        yield Unreadable("The text ends before its array does; whatever followed is missing.", rest)
+    elif rest.strip():
+        yield Unreadable("There is text behind the end of the array.", rest.strip())
 
 
 def checked_and_opened(value: bytes) -> tuple[Record, ...]:

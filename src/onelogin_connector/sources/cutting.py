@@ -63,7 +63,7 @@ def cut(text: bytes, at: int = 0, *, final: bool = True, most: int = 1_000_000) 
             break
         if text[start] not in _OPENING:
             end = _end_of_text(text, start)
-            if end == len(text) and not final:
+            if end == len(text) and not final and end - start <= LARGEST_RECORD_BYTES:
                 break
         else:
             end, whole = _end_of_value(text, start)
