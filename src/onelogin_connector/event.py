@@ -13,7 +13,7 @@ from hashlib import blake2b
 from re import compile as pattern
 from typing import Any, NewType
 
-from msgspec import DecodeError, Struct, field
+from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
 from onelogin_connector.errors import BadRecord
@@ -76,6 +76,8 @@ class Kind(IntEnum):
     """The same event's record from the other channel."""
     CHANGE = 3
     """A record whose native id is known, with other content."""
+    MOVE = 4
+    """A twin that belongs to another entry now, because a better match has come for the one it had."""
 
 
 class Fields(Struct):
@@ -159,7 +161,7 @@ class Entry(Struct, frozen=True, array_like=True):
     key: bytes
     """16 bytes that identify this record everywhere and for ever: account and native id, hashed."""
     of: bytes
-    """For a twin or a change: the key of the entry it belongs to. Empty for an entry."""
+    """For a twin, a change or a move: the key of the entry it belongs to. Empty for an entry."""
     connector: str
     account: int | None
     channel: str

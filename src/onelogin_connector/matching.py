@@ -335,7 +335,8 @@ class Group:
         second = slot.second + slot.shift
         prefix = _head(api=not slot.api, taken=True) + slot.partner_digest + slot.digest + slot.partner
         value = self._seek(second, prefix)
-        assert value is not None, "a taken slot's partner is a slot too"
+        if value is None:  # cannot be: both slots of a pair are written together
+            raise LookupError(f"slot {slot.native.hex()} names a partner that is not there")
         return Slot.decode(second, value)
 
     def _pair(self, step: Step) -> None:

@@ -10,7 +10,7 @@ records which came before the binding keep their keys. A record that names anoth
 account's scope and counted ``foreign``.
 """
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -82,9 +82,9 @@ class Tables(Slots, Protocol):
     The tables of a journal within one transaction.
     """
 
-    scopes: MutableMapping[int, str]
+    scopes: dict[int, str]
     """Account → name of its scope."""
-    counts: MutableMapping[str, ConnectorCounts]
+    counts: dict[str, ConnectorCounts]
 
     def native(self, key: bytes) -> bytes | None:
         """Return what is stored under second (4 bytes) and native key."""
@@ -141,6 +141,16 @@ class Placed(NamedTuple):
         Key in the table of native keys.
         """
         return native_key(self.record.keys.second, self.native)
+
+    @property
+    def group(self) -> bytes | None:
+        """
+        Key in the table of groups; None for a record that has no twin to look for.
+        """
+        keys = self.record.keys
+        if keys.print is None or keys.also is not None:
+            return None
+        return native_key(keys.print_second, scoped(keys.print, self.scope))
 
 
 def native_key(second: int, native: bytes) -> bytes:
@@ -325,7 +335,7 @@ class Intake:
         if placement.orphan is not None:
             self._rewrite(placement.orphan, Kind.ENTRY, of=b"")
         for slot in placement.moved:
-            self._rewrite(slot, Kind.TWIN, of=slot.token)
+            self._rewrite(slot, Kind.MOVE, of=slot.token)
 
     def _write(self, placed: Placed, kind: Kind, *, key: bytes, of: bytes) -> None:
         event = placed.record.event

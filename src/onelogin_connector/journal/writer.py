@@ -1,0 +1,258 @@
+"""
+The one thread that writes.
+
+Jobs queue up while a commit is under way and share the next one: one sync for all of them, so that the rate
+does not depend on the disk's latency. A group that fails is repeated job by job, so that a poison job fails
+alone. A full map is grown behind a gate that lets reads drain, because LMDB allows no transaction meanwhile.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Condition, Thread
+from time import perf_counter, time
+from typing import Any
+
+import lmdb
+
+from onelogin_connector.errors import Unavailable
+from onelogin_connector.journal.tables import Databases, LmdbTables, Mirror, load
+
+GROUP_JOBS = 256
+GROUP_BYTES = 8 << 20  # bounds how long a commit takes, and so the latency of those who wait for the next
+IDLE_SECONDS = 0.5  # how long a checkpoint waits for a group to ride in before it gets one of its own
+LARGEST_STEP_BYTES = 16 << 30
+
+log = logging.getLogger(__name__)
+
+
+class Gate:
+    """
+    Lets many in, or closes behind the last one out.
+    """
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._inside = 0
+        self._closed = False
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._closed)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """
+        Wait until everybody is out, and let nobody in meanwhile.
+        """
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: self._inside == 0)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._closed = False
+                self._changed.notify_all()
+
+
+@dataclass(slots=True)
+class Job:
+    """
+    Something to be done in a write transaction, and who waits for it.
+    """
+
+    run: Callable[[LmdbTables], Any]
+    prepare: Callable[[LmdbTables], tuple[list[bytes], list[bytes]]] | None = None
+    """Runs before any job of the group does; returns native keys and groups that will be asked for."""
+    size_bytes: int = 0
+    future: "asyncio.Future[Any] | None" = None
+
+
+@dataclass(slots=True)
+class SyncTimes:
+    """
+    How long commits took, as a histogram.
+    """
+
+    bounds: tuple[float, ...] = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+    buckets: list[int] = field(default_factory=lambda: [0] * 11)
+    total_seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """
+        Count one commit.
+        """
+        self.total_seconds += seconds
+        place = next((i for i, bound in enumerate(self.bounds) if seconds <= bound), len(self.bounds))
+        self.buckets[place] += 1
+
+
+class Writer(Thread):
+    """
+    Runs jobs in groups, each group in one durable transaction.
+    """
+
+    def __init__(
+        self,
+        env: lmdb.Environment,
+        dbs: Databases,
+        mirror: Mirror,
+        *,
+        clock: Callable[[], float] = time,
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Set up; ``start`` begins.
+
+        Args:
+            committed: Called in this thread after every commit.
+        """
+        super().__init__(name="journal-writer", daemon=True)
+        self.env = env
+        self.dbs = dbs
+        self.mirror = mirror
+        self.gate = Gate()
+        self.sync_times = SyncTimes()
+        self.dirty_checkpoints: set[str] = set()
+        self._clock = clock
+        self._committed = committed
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+
+    def submit(self, job: Job) -> None:
+        """
+        Queue a job.
+        """
+        self._queue.put(job)
+
+    def stop(self) -> None:
+        """
+        Finish what is queued, then end.
+        """
+        self._queue.put(None)
+        self.join()
+
+    def run(self) -> None:
+        """
+        Commit groups until told to stop.
+        """
+        stopping = False
+        while not stopping:
+            group, stopping = self._collect()
+            if group or self.dirty_checkpoints:
+                self._work(group)
+
+    def _collect(self) -> tuple[list[Job], bool]:
+        group: list[Job] = []
+        size = 0
+        try:
+            job = self._queue.get(timeout=IDLE_SECONDS)
+            while job is not None:
+                group.append(job)
+                size += job.size_bytes
+                if len(group) >= GROUP_JOBS or size >= GROUP_BYTES:
+                    return group, False
+                job = self._queue.get_nowait()
+        except Empty:
+            return group, False
+        return group, True
+
+    def _work(self, group: list[Job]) -> None:
+        try:
+            results = self._transact(group)
+        except Exception as error:  # noqa: BLE001 - whatever it is, each job gets its own chance or its error
+            if len(group) > 1:
+                for job in group:
+                    self._work([job])
+            elif group:
+                _finish(group[0], error=_translated(error))
+            else:
+                log.warning("checkpoints could not be written: %s", error, extra={"action": "journal_write"})
+            return
+        for job, result in zip(group, results, strict=True):
+            _finish(job, result=result)
+        self._committed()
+
+    def _transact(self, group: list[Job]) -> list[Any]:
+        """
+        Run the jobs in one transaction and commit it, growing the map as often as it takes.
+        """
+        while True:
+            try:
+                return self._attempt(group)
+            except lmdb.MapFullError:
+                self._restore_mirror()
+                self._grow()
+            except BaseException:
+                self._restore_mirror()
+                raise
+
+    def _attempt(self, group: list[Job]) -> list[Any]:
+        dirty = set(self.dirty_checkpoints)
+        with self.env.begin(write=True) as txn:
+            tables = LmdbTables(txn, self.dbs, self.mirror, now=self._clock())
+            wanted = [job.prepare(tables) for job in group if job.prepare]
+            natives = [key for keys, _ in wanted for key in keys]
+            tables.prefetch(natives, [key for _, keys in wanted for key in keys])
+            results = [job.run(tables) for job in group]
+            tables.flush()
+            tables.set_checkpoints({sink: self.mirror.checkpoints[sink] for sink in dirty})
+            began = perf_counter()
+        self.sync_times.add(perf_counter() - began)
+        self.dirty_checkpoints -= dirty
+        return results
+
+    def _restore_mirror(self) -> None:
+        """
+        Read the mirror again, because an abandoned transaction has changed it.
+        """
+        checkpoints = (
+            self.mirror.checkpoints
+        )  # newer than the database's, and not the transaction's to change
+        with self.env.begin() as txn:
+            fresh = load(txn, self.dbs)
+        for name in fresh.__struct_fields__:
+            setattr(self.mirror, name, getattr(fresh, name))
+        self.mirror.checkpoints = checkpoints
+
+    def _grow(self) -> None:
+        with self.gate.closed():
+            size = self.env.info()["map_size"]
+            self.env.set_mapsize(size + min(size, LARGEST_STEP_BYTES))
+
+
+def _translated(error: Exception) -> Exception:
+    """
+    Return what a caller can act on, for an error of the database.
+    """
+    if isinstance(error, lmdb.Error | OSError):
+        return Unavailable(f"The journal could not be written: {error}.", action="Check the disk.")
+    return error
+
+
+def _finish(job: Job, *, result: Any = None, error: Exception | None = None) -> None:
+    future = job.future
+    if future is None:
+        return
+
+    def settle() -> None:
+        if future.cancelled():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    try:
+        future.get_loop().call_soon_threadsafe(settle)
+    except RuntimeError:  # the loop is closed: nobody waits any more
+        return
