@@ -1,0 +1,109 @@
+"""
+Write the generated parts of the documentation: settings, commands, problems.
+
+They stand between ``<!-- generated: NAME -->`` and ``<!-- end -->``, and come from what the program itself
+says of them. ``make docs`` writes them; ``make check`` fails when they are out of date.
+"""
+
+import re
+import sys
+from argparse import SUPPRESS, Action, ArgumentParser, _SubParsersAction
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from onelogin_connector.cli.arguments import parser
+from onelogin_connector.config import reference
+from onelogin_connector.sources.problems import KINDS
+
+FOLDER = Path(__file__).parent
+BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def commands() -> str:
+    """
+    Return every command with its arguments and flags.
+    """
+    return "\n".join(line for name, command in leaves(parser({})[0]) for line in _command(name, command))
+
+
+def leaves(parent: ArgumentParser, above: str = "") -> Iterator[tuple[str, ArgumentParser]]:
+    """
+    Give the commands that do something, by their full names.
+    """
+    groups = [action for action in parent._actions if isinstance(action, _SubParsersAction)]
+    if not groups:
+        yield above, parent
+    for group in groups:
+        for name, child in group.choices.items():
+            yield from leaves(child, f"{above} {name}".strip())
+
+
+def _command(name: str, command: ArgumentParser) -> Iterator[str]:
+    own = [
+        action
+        for action in command._actions
+        if not {"--help", "--config", "--data-dir"} & set(action.option_strings)
+    ]
+    places = [f" {_place(action)}" for action in own if not action.option_strings]
+    yield f"### `{name}{''.join(places)}`\n"
+    yield f"{command.description}\n"
+    told = [action for action in own if action.help and action.help != SUPPRESS]
+    if told:
+        yield "| | |"
+        yield "|---|---|"
+        yield from (f"| {_written(action)} | {_text(action)} |" for action in told)
+        yield ""
+
+
+def _place(action: Action) -> str:
+    name = str(action.metavar or action.dest).upper() if action.metavar is None else str(action.metavar)
+    return {"*": f"[{name}…]", "+": f"{name}…", "?": f"[{name}]"}.get(str(action.nargs), name)
+
+
+def _written(action: Action) -> str:
+    if not action.option_strings:
+        return f"`{_place(action)}`".replace("|", "\\|")
+    value = f" {action.metavar or '|'.join(map(str, action.choices or ()))}" if action.nargs != 0 else ""
+    return f"`{action.option_strings[-1]}{value}`".replace("|", "\\|")
+
+
+def _text(action: Action) -> str:
+    text = re.sub(r" \[(ONELOGIN_CONNECTOR_\w+)\]$", r" · `\1`", str(action.help))
+    return text.replace("|", "\\|")
+
+
+def problems() -> str:
+    """
+    Return every kind of problem with what to do.
+    """
+    lines = ["| problem | status | what happened | what to do |", "|---|---|---|---|"]
+    lines += [f"| `{name}` | {kind.status} | {kind.title}. | {kind.action} |" for name, kind in KINDS.items()]
+    return "\n".join(lines) + "\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {"configuration": reference, "commands": commands, "problems": problems}
+"""Name of a generated part → what writes it."""
+
+
+def renewed(text: str) -> str:
+    """
+    Return a page with its generated parts written anew.
+    """
+    return BLOCK.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]().strip()}\n\n{found[3]}", text)
+
+
+def main() -> int:
+    """
+    Write every page that has generated parts.
+    """
+    for path in sorted(FOLDER.rglob("*.md")):
+        before = path.read_text()
+        after = renewed(before)
+        if after != before:
+            path.write_text(after)
+            sys.stderr.write(f"{path.name} is written anew\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
