@@ -159,7 +159,7 @@ def _with_care(text: bytes, most: int) -> list[Record]:
             return found
     found = _limited(_cut_records(text, most, array=array), most)
     # what is no array must be values from end to end, or any text with braces would pass
-    if any_readable(found) if array else all(type(record) is bytes for record in found):
+    if any_readable(found) and (array or all(isinstance(record, bytes) for record in found)):
         return found
     raise _no_json(text)
 
@@ -200,7 +200,7 @@ def _cut_records(text: bytes, most: int, *, array: bool) -> Iterator[Record]:
     result = cut(text, 1 if array else 0, most=most + 1)
     for value in result.values:
         yield from checked_and_opened(value)
-    if array and len(result.values) <= most:
+    if (array or result.closed) and len(result.values) <= most:
         yield from array_end(text[result.rest :], closed=result.closed)
 
 
@@ -240,7 +240,7 @@ def any_readable(found: Iterable[Record]) -> bool:
     """
     Return whether there is any JSON object among the records.
     """
-    return any(type(record) is bytes for record in found)
+    return any(isinstance(record, bytes) for record in found)
 
 
 def _limited(found: Iterable[Record], most: int) -> list[Record]:

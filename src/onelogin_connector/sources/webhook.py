@@ -206,12 +206,12 @@ class WebhookSource:
         Return the bucket of the request's token, or what is wrong with its authorization.
         """
         authorization = headers.get("authorization", "")
-        if not authorization:
+        if not authorization.strip():
             return "The request has no Authorization header."
-        scheme, _, token = authorization.partition(" ")
+        scheme, *rest = authorization.split(None, 1)
         if scheme.lower() != "bearer":
             return "The Authorization header is not of the form `Bearer <token>`."
-        sent = token_hash(token.strip())
+        sent = token_hash("".join(rest).rstrip())
         found = None
         for stored, bucket in self._buckets.items():  # to the end, so that time tells nothing
             if compare_digest(sent, stored):

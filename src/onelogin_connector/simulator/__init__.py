@@ -1,0 +1,3 @@
+"""
+A OneLogin account to run against: what a company does all day, and how it is told.
+"""
