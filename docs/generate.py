@@ -1,5 +1,5 @@
 """
-Write the generated parts of the documentation: settings, commands, problems.
+Write the generated parts of the documentation: settings, commands, problems, routes.
 
 They stand between ``<!-- generated: NAME -->`` and ``<!-- end -->``, and come from what the program itself
 says of them. ``make docs`` writes them; ``make check`` fails when they are out of date.
@@ -81,7 +81,27 @@ def problems() -> str:
     return "\n".join(lines) + "\n"
 
 
-PARTS: dict[str, Callable[[], str]] = {"configuration": reference, "commands": commands, "problems": problems}
+def routes() -> str:
+    """
+    Return every address of the API with the role it needs.
+    """
+    from onelogin_connector.web.api import ENDPOINTS
+
+    lines = ["| address | role | what it does |", "|---|---|---|"]
+    for endpoint in ENDPOINTS:
+        text = " ".join((endpoint.call.__doc__ or "").split())
+        lines.append(
+            f"| `{endpoint.method} {endpoint.path.replace(':int', '')}` | {endpoint.role} | {text} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "configuration": reference,
+    "commands": commands,
+    "problems": problems,
+    "routes": routes,
+}
 """Name of a generated part → what writes it."""
 
 
