@@ -33,15 +33,15 @@ def written(value, draw_ascii):
 
 
 CONTAINERS = {
-    "array": lambda texts, end: "[" + ",".join(texts) + "]",
+    "array": lambda texts, _: "[" + ",".join(texts) + "]",
     "spaced array": lambda texts, end: f"[{end}  " + f" ,{end}  ".join(texts) + f"{end}]",
     "lines": lambda texts, end: end.join(texts),
     "wrapped lines": lambda texts, end: end.join(f'{{"event": {text}}}' for text in texts),
-    "wrapped elements": lambda texts, end: "[" + ",".join(f'{{ "event":{text} }}' for text in texts) + "]",
-    "a page": lambda texts, end: '{"status":{"code":200},"pagination":null,"data":[' + ",".join(texts) + "]}",
+    "wrapped elements": lambda texts, _: "[" + ",".join(f'{{ "event":{text} }}' for text in texts) + "]",
+    "a page": lambda texts, _: '{"status":{"code":200},"pagination":null,"data":[' + ",".join(texts) + "]}",
     "an array per line": lambda texts, end: end.join(f"[{text}]" for text in texts),
     "pages per line": lambda texts, end: end.join(f'{{"data":[{text}]}}' for text in texts),
-    "one after another": lambda texts, end: " ".join(texts),
+    "one after another": lambda texts, _: " ".join(texts),
 }
 
 

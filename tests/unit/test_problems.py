@@ -24,6 +24,9 @@ def test_every_kind_is_a_whole_document(kind):
 
 
 def families():
+    """
+    Return every class of error.
+    """
     return [
         thing
         for _, thing in inspect.getmembers(errors, inspect.isclass)

@@ -49,10 +49,16 @@ class Sender:
 
 
 def event(number, **more):
+    """
+    Return a small webhook event.
+    """
     return {"uuid": f"u{number}", "event_timestamp": "2026-09-20 10:00:00 UTC", "account_id": 7, **more}
 
 
 def body_of(count=10):
+    """
+    Return a batch as an array.
+    """
     return json.dumps([event(number) for number in range(count)]).encode()
 
 
@@ -299,6 +305,9 @@ def test_a_body_in_parts_is_put_together():
 
 
 def squeezed(body, form):
+    """
+    Compress a body.
+    """
     if form in {"gzip", "x-gzip"}:
         return gzip.compress(body)
     stream = zlib.compressobj(wbits=zlib.MAX_WBITS if form == "deflate" else -zlib.MAX_WBITS)

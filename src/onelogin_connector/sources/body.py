@@ -78,7 +78,7 @@ def records(body: bytes, *, most: int = MOST_RECORDS) -> list[Record]:
         else:
             return _limited(_elements(elements), most)
     if not text:
-        raise BadRequest("The body is empty.", action="Send a JSON array of events, or one event per line.")
+        raise BadRequest("The text is empty.", action="Send a JSON array of events, or one event per line.")
     return _with_care(text, most)
 
 
@@ -258,11 +258,14 @@ def _kind(value: bytes) -> str:
 
 def _no_json(text: bytes) -> BadRequest:
     if text.startswith(_OTHER_ENCODINGS):
-        return BadRequest("The body is UTF-16 or UTF-32.", action="Send JSON as UTF-8.")
-    checked = _checked(text)
-    reason = checked.reason if isinstance(checked, Unreadable) else "No event can be read in it."
+        return BadRequest("The text is UTF-16 or UTF-32.", action="Send JSON as UTF-8.")
+    try:
+        _decode_value(text)
+        reason = "it holds nothing but an array that cannot be read"
+    except _MALFORMED as error:
+        reason = str(error).removeprefix("JSON is malformed: ")
     return BadRequest(
-        f"The body is no JSON. {reason}",
+        f"The text is no JSON: {reason}.",
         action="Send a JSON array of events or one event per line, as the formats JSON Array and SIEM (NDJSON) "
         "of OneLogin's webhooks do.",
     )

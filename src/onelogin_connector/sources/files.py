@@ -125,7 +125,11 @@ async def import_file(
                 if progress:
                     progress(done.records, content.passed_bytes, content.size_bytes)
         except BadRequest as error:
-            raise BadRequest(f"{name} cannot be imported: {error.message}", action=error.action) from error
+            raise BadRequest(
+                f"{name} cannot be imported: {error.message}",
+                action="Import a JSON array, one event per line, or saved pages of the Events API, as UTF-8; "
+                "beyond 32 MiB no single page or object.",
+            ) from error
         except (OSError, EOFError, zlib.error) as error:
             raise _cannot_read(name, error) from error
     return done
@@ -196,7 +200,8 @@ def _records(content: _Content) -> Iterator[Record]:
     """
     if content.size_bytes <= WHOLE_FILE_BYTES:
         whole = content.read(WHOLE_FILE_BYTES)
-        return iter(records(whole, most=WHOLE_FILE_BYTES) if whole.strip() else ())
+        empty = not whole.strip().removeprefix(BYTE_ORDER_MARK).strip()
+        return iter(()) if empty else iter(records(whole, most=WHOLE_FILE_BYTES))
     head = content.read().lstrip().removeprefix(BYTE_ORDER_MARK).lstrip()
     array = head.startswith(b"[") and not first_line_is_whole(head)
     if array:
@@ -206,10 +211,7 @@ def _records(content: _Content) -> Iterator[Record]:
     values = cut(head, final=False, most=GROUP_RECORDS).values
     if values and all(isinstance(r, bytes) for value in values for r in checked_and_opened(value)):
         return _streamed_values(head, content, array=False)
-    raise BadRequest(
-        f"It has {content.size_bytes} bytes and is neither a JSON array, nor one object per line.",
-        action=f"Convert it to one event per line, or cut it into parts below {WHOLE_FILE_BYTES >> 20} MiB.",
-    )
+    raise BadRequest("It is neither a JSON array, nor one object per line, nor objects one after another.")
 
 
 def _streamed_lines(text: bytes, content: _Content) -> Iterator[Record]:
