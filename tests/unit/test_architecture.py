@@ -16,9 +16,9 @@ SOURCE = Path(onelogin_connector.__file__).parent
 FLOORS = [
     {"errors", "kql", "retry", "setting", "status"},
     {"azure", "event", "onelogin"},
-    {"batch", "formats", "identity", "matching", "simulator"},
+    {"formats", "identity", "matching", "simulator"},
     {"journal", "state", "store"},
-    {"detections", "sinks", "sources"},
+    {"batch", "detections", "sinks", "sources"},  # a batch is cut to what a sink's limits say
     {"config", "delivery"},
     {"service"},
     {"web"},
