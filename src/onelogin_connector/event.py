@@ -6,9 +6,9 @@ null or absent, times come in three shapes with any number of digits. What is ne
 is read here, once; the bytes stay as they came, and unknown fields survive in them.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, IntFlag, StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from re import compile as pattern
 from typing import Any, NewType
@@ -124,8 +124,7 @@ class Fields(Struct):
     user_name: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """
     One audit record on its way into the journal.
     """
@@ -145,7 +144,8 @@ class Event:
     sent_us: int | None
     """Event time as sent, also when it lies ahead; None when it cannot be read."""
     received_us: int
-    flags: Flag
+    flags: int
+    """Of ``Flag``."""
     fields: Fields
     raw: bytes
     """The JSON object as received."""
@@ -214,7 +214,7 @@ def read(
         channel = _channel_of_shape(fields)
         native, also = f"{(body_hash or _hash(raw)).hex()}:{position}", None
     sent_us = _time_of(fields, channel)
-    flags = Flag(0)
+    flags = 0
     if sent_us is None:
         flags |= Flag.TIME_UNREADABLE
     elif sent_us > received_us + A_DAY_US:
@@ -279,14 +279,15 @@ def native_text(value: Any) -> str | None:
     Return an id as text in its normal form, or None when there is none.
     """
     kind = type(value)
-    if kind is str and len(value) == 36:  # a uuid, by far the most frequent
-        return value.strip() or None
+    if kind is str and len(value) == 36 and value[8] == "-":  # a uuid, by far the most frequent
+        return str(value)
     if kind not in (str, int, float):
         return None
     normal = whole(value)
     return str(normal) if normal != "" else None
 
 
+LONGEST_TIME = 64
 _TIME = pattern(
     r"\s*(\d{4})-(\d\d)-(\d\d)[T ]+(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?\s*",
 )
@@ -308,13 +309,18 @@ def parse_time_us(value: Any) -> int | None:
     an offset or without (then UTC), and numbers as seconds or milliseconds since 1970.
     """
     if isinstance(value, str):
-        match = _TIME.fullmatch(value.upper() if len(value) < 64 else value)
-        return _from_match(*match.groups()) if match else None
+        return _parse_text(value) if len(value) < LONGEST_TIME else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     if not 0 < value < 1e13:
         return None
     return int(value * 1_000) if value > 1e11 else int(value * 1_000_000)
+
+
+@lru_cache(maxsize=4_096)  # events of one second share its text, and a batch most of its seconds
+def _parse_text(value: str) -> int | None:
+    match = _TIME.fullmatch(value.upper())
+    return _from_match(*match.groups()) if match else None
 
 
 def _from_match(

@@ -14,14 +14,14 @@ case; null, "" and absent are one value; text in NFC with entities resolved and 
 space. Keys hold hashes, never text. They are free of the account: the journal folds the scope in.
 """
 
-from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from html import unescape
 from operator import attrgetter
 from typing import Any
 from unicodedata import normalize
 
-from msgspec import DecodeError, json
+from msgspec import DecodeError, Struct, json
 
 from onelogin_connector.event import LAST_SECOND, Channel, Event, parse_time_us, whole
 
@@ -72,8 +72,7 @@ _details_of = attrgetter(*DETAILS)
 _encode = json.Encoder(order="sorted").encode
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Struct, frozen=True):
     """
     What identifies one record within its account.
     """
@@ -122,14 +121,17 @@ def keys_of(event: Event, *, rounds: bool = False) -> Keys:
         nearest = min((sent_us + 500_000) // 1_000_000, LAST_SECOND)
         print_second, other_second = (nearest, second) if rounds else (second, nearest)
         if event.channel is not Channel.NONE:
-            values = [normal(value) for value in _fingerprint_of(fields)]
+            values = [
+                value if value is None or type(value) is int else normal(value)
+                for value in _fingerprint_of(fields)
+            ]
             fingerprint = _hash(_encode(values), 16)
             tolerant = isinstance(values[-1], str) and CORRELATION in values[-1]
     details = b"".join(
         [
-            place.to_bytes(1, "big") + _hash(_encode(known), 8)
+            _detail(place, value) if type(value) in (str, int) else _detail.__wrapped__(place, value)
             for place, value in enumerate(_details_of(fields))
-            if value is not None and (known := normal(value)) is not None
+            if value is not None
         ]
     )
     return Keys(
@@ -161,6 +163,12 @@ def same_content(one: bytes, other: bytes) -> bool:
 def _content(raw: bytes) -> dict[str, Any]:
     record = json.decode(raw)
     return {name: known for name, value in record.items() if (known := normal(value)) is not None}
+
+
+@lru_cache(maxsize=16_384)  # names of users, applications and policies come again and again
+def _detail(place: int, value: Any) -> bytes:
+    known = normal(value)
+    return b"" if known is None else place.to_bytes(1, "big") + _hash(_encode(known), 8)
 
 
 def native_hash(channel: Channel, native: str) -> bytes:

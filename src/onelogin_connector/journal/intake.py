@@ -11,10 +11,9 @@ account's scope and counted ``foreign``.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from onelogin_connector.errors import BadRecord
 from onelogin_connector.event import Channel, Entry, Event, Flag, Kind, Way, read
@@ -32,7 +31,7 @@ from onelogin_connector.matching import Group, Placement, Slot, Slots
 HOUR_SECONDS = 3_600
 
 
-class Known(NamedTuple):
+class Known(Struct, frozen=True, gc=False):
     """
     What is stored under a native key.
     """
@@ -115,7 +114,7 @@ class Tables(Slots, Protocol):
         ...
 
 
-class Record(NamedTuple):
+class Record(Struct, frozen=True, gc=False):
     """
     An event with its keys, and whether its hour's keys are incomplete.
     """
@@ -125,32 +124,31 @@ class Record(NamedTuple):
     unverified: bool = False
 
 
-class Placed(NamedTuple):
+class Placed(Struct, frozen=True, gc=False):
     """
     A record with its place among the keys of all accounts.
     """
 
     record: Record
     native: bytes
+    key: bytes
+    """Key in the table of native keys."""
+    group: bytes | None
+    """Key in the table of groups; None for a record that has no twin to look for."""
     scope: int
-    flags: Flag
+    flags: int
 
-    @property
-    def key(self) -> bytes:
+    def groups(self) -> tuple[bytes, ...]:
         """
-        Key in the table of native keys.
+        Return the groups in which its twin may be.
         """
-        return native_key(self.record.keys.second, self.native)
-
-    @property
-    def group(self) -> bytes | None:
-        """
-        Key in the table of groups; None for a record that has no twin to look for.
-        """
-        keys = self.record.keys
-        if keys.print is None or keys.also is not None:
-            return None
-        return native_key(keys.print_second, scoped(keys.print, self.scope))
+        group, keys = self.group, self.record.keys
+        if group is None:
+            return ()
+        if not keys.tolerant:
+            return (group,)
+        second, print_ = keys.print_second, group[4:]
+        return group, native_key(second - 1, print_), native_key(second + 1, print_)
 
 
 def native_key(second: int, native: bytes) -> bytes:
@@ -201,7 +199,12 @@ class Intake:
         scope = self._scope_hashes.get(name)
         if scope is None:
             scope = self._scope_hashes[name] = scope_hash(name)
-        return Placed(record, scoped(record.keys.native, scope), scope, flags)
+        keys = record.keys
+        native = scoped(keys.native, scope)
+        group = None
+        if keys.print is not None and keys.also is None:
+            group = native_key(keys.print_second, scoped(keys.print, scope))
+        return Placed(record, native, native_key(keys.second, native), group, scope, flags)
 
     def admit(self, records: Sequence[Placed], dead: NewDeadLetter | None) -> Receipt:
         """
@@ -243,7 +246,7 @@ class Intake:
                 event = read(raw, connector=held.connector, way=Way.IMPORT, received_us=0)
             except BadRecord:
                 continue
-            event = replace(event, native=native, account=event.account or held.account)
+            event = structs.replace(event, native=native, account=event.account or held.account)
             placed = self.locate(Record(event, keys_of(event)))
             if self.tables.native(placed.key) is not None:
                 return  # the hour's keys are here, or the store gave this entry twice
@@ -251,9 +254,9 @@ class Intake:
         for placed in records:
             self._remember(placed, offset=0)
         slots = [
-            self._slot(placed)._replace(token=held.key, published=placed.native == held.key)
+            structs.replace(_slot(placed), token=held.key, published=placed.native == held.key)
             for placed in records
-            if placed.record.keys.print is not None and placed.record.keys.also is None
+            if placed.group is not None
         ]
         prints = {placed.record.keys.print for placed in records}
         if slots and len(slots) == len(records) and len(prints) == 1:
@@ -269,15 +272,15 @@ class Intake:
             value = self.tables.native(native_key(keys.also_second, number))
             if value is not None:
                 return self._link(placed, number, Known.decode(value), unseen=placed.native)
-        if keys.print is None or keys.also is not None:
+        if placed.group is None:
             placement = Placement(placed.native, fresh=True)
         else:
             if keys.api and keys.other_second != keys.print_second:
                 self._compare_rules(placed, counts)
-            placement = self._group(placed).place(self._slot(placed))
+            placement = self._group(placed).place(_slot(placed))
         self._remember(placed, self.tables.next_offset())
         if placement.fresh:
-            counts.unverified += bool(placed.flags & Flag.UNVERIFIED)
+            counts.unverified += placed.record.unverified
             for name, times in placement.kept_apart.items():
                 counts.contradictions[name] = counts.contradictions.get(name, 0) + times
         self._publish(placed, placement, key=placed.native)
@@ -357,8 +360,10 @@ class Intake:
                 raw=event.raw,
             )
         )
-        for second in {placed.record.keys.second, placed.record.keys.print_second}:
-            self.tables.touch(second // HOUR_SECONDS)
+        keys = placed.record.keys
+        self.tables.touch(keys.second // HOUR_SECONDS)
+        if keys.print_second != keys.second:
+            self.tables.touch(keys.print_second // HOUR_SECONDS)
 
     def _rewrite(self, slot: Slot, kind: Kind, *, of: bytes) -> None:
         """
@@ -379,17 +384,11 @@ class Intake:
 
     def _remember(self, placed: Placed, offset: int) -> None:
         keys = placed.record.keys
-        known = Known(keys.content, offset)
-        if keys.print is not None and keys.also is None:
-            known = Known(
-                keys.content,
-                offset,
-                keys.api,
-                keys.tolerant,
-                scoped(keys.print, placed.scope),
-                keys.print_second,
-                keys.digest,
-            )
+        if placed.group is None:
+            known = Known(keys.content, offset)
+        else:
+            print_, second = placed.group[4:], keys.print_second
+            known = Known(keys.content, offset, keys.api, keys.tolerant, print_, second, keys.digest)
         value = known.encode()
         self.tables.set_native(placed.key, value)
         if keys.also is not None:
@@ -400,28 +399,28 @@ class Intake:
         Count under which time rule this API record would meet a webhook record.
         """
         keys = placed.record.keys
-        print_ = scoped(keys.print or b"", placed.scope)
-        webhook = b""
+        print_ = (placed.group or b"")[4:]
+        webhook = b"\x01"
         counts.api_records += 1
         for second in (keys.print_second, keys.other_second):
-            group = second.to_bytes(4, "big") + print_
+            group = native_key(second, print_)
             if self.tables.seek(group, webhook) is not None:
                 if second == keys.second:
                     counts.match_floor += 1
                 else:
                     counts.match_round += 1
 
-    def _slot(self, placed: Placed) -> Slot:
-        keys = placed.record.keys
-        return Slot(keys.print_second, keys.api, keys.digest, placed.native, placed.native, keys.details)
-
     def _group(self, placed: Placed) -> Group:
-        keys = placed.record.keys
-        print_ = scoped(keys.print or b"", placed.scope)
-        return Group(self.tables, print_, keys.tolerant, self._at_hand)
+        print_ = (placed.group or b"")[4:]
+        return Group(self.tables, print_, placed.record.keys.tolerant, self._at_hand)
 
     def _group_of(self, known: Known) -> Group:
         return Group(self.tables, known.print, known.tolerant, self._at_hand)
 
     def _at_hand(self, slot: Slot) -> bool:
         return self._bytes_of(slot) is not None
+
+
+def _slot(placed: Placed) -> Slot:
+    keys = placed.record.keys
+    return Slot(keys.print_second, keys.api, keys.digest, placed.native, placed.native, keys.details)

@@ -4,6 +4,8 @@ What the writer is asked to do, each within one transaction.
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from onelogin_connector.errors import HourPruned
 from onelogin_connector.event import Way
 from onelogin_connector.journal.base import Held, NewDeadLetter, Receipt
@@ -27,7 +29,7 @@ def judged(record: Record, missing: set[int], *, accept_duplicates: bool) -> Rec
             "their keys are gone.",
             action="Switch the local store on, which brings keys back, or accept duplicates by name.",
         )
-    return record._replace(unverified=True)
+    return replace(record, unverified=True)
 
 
 def admission(records: Sequence[Record], dead: NewDeadLetter | None) -> Job:
@@ -40,7 +42,7 @@ def admission(records: Sequence[Record], dead: NewDeadLetter | None) -> Job:
         placed.clear()
         intake = Intake(tables)
         placed.extend(intake.locate(record) for record in records)
-        return [each.key for each in placed], [group for each in placed if (group := each.group)]
+        return [each.key for each in placed], [group for each in placed for group in each.groups()]
 
     def run(tables: LmdbTables) -> Receipt:
         return Intake(tables).admit(placed, dead)
