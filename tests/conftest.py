@@ -30,17 +30,22 @@ class OutsideNetworkError(OSError):
 
 def _refuse_outside(name: str, arguments: tuple[Any, ...]) -> None:
     """
-    Let Python's sockets connect to loopback and unix sockets alone.
+    Let Python's sockets connect to loopback and unix sockets alone, and ask no name server.
     """
-    if name != "socket.connect":
+    if name == "socket.connect" and isinstance(arguments[1], tuple):
+        host = str(arguments[1][0])
+        inside = host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
+    elif name == "socket.getaddrinfo":
+        host = _text(arguments[0])
+        inside = host in {"", "localhost"} or _is_address(host)
+    else:
         return
-    address = arguments[1]
-    if not isinstance(address, tuple):  # a unix socket
-        return
-    host = str(address[0])
-    if host == "localhost" or (_is_address(host) and ip_address(host).is_loopback):
-        return
-    raise OutsideNetworkError(f"A test tried to connect to {address}; tests talk to loopback alone.")
+    if not inside:
+        raise OutsideNetworkError(f"A test tried to reach {host}; tests talk to loopback alone.")
+
+
+def _text(host: str | bytes | None) -> str:
+    return host.decode() if isinstance(host, bytes) else host or ""
 
 
 def _is_address(host: str) -> bool:
