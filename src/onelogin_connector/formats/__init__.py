@@ -1,0 +1,3 @@
+"""
+An event as a destination wants it.
+"""

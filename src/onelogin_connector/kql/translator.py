@@ -1,0 +1,130 @@
+"""
+The one module that knows the library ``duckdb-kql``.
+
+It is young and of one maintainer, so it is pinned exactly and used only through this adapter: text to
+syntax tree, our check of what the tree reads, tree to SQL.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from duckdb_kql import ir
+from duckdb_kql.errors import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError
+from duckdb_kql.lower import lower
+from duckdb_kql.schema import match_wildcard, output_columns
+from duckdb_kql.translate import CLOCK_SLOT, clock, to_sql
+
+from onelogin_connector.errors import QueryError
+from onelogin_connector.kql import messages
+from onelogin_connector.kql.compiler import Compiled, Schema
+from onelogin_connector.kql.text import find_name, near
+
+SOURCES = (ir.DataTable, ir.PrintSource, ir.RangeSource)
+"""Where rows may come from apart from tables: what the query itself writes down."""
+
+
+def translate(text: str, schema: Schema) -> Compiled:
+    """
+    Translate a query whose size is within bounds.
+
+    Raises:
+        QueryError: As ``compile``.
+        RecursionError: The query is nested too deeply after all.
+    """
+    columns = {table: list(of_table) for table, of_table in schema.items()}
+    messages.refuse_commands(text)
+    try:
+        tree = lower(text)
+        tables = frozenset(_tables(tree, text, columns))
+        with clock(None) as active:
+            sql = to_sql(tree, columns)
+            # one moment for the whole query, as Kusto has it
+            parameters = {CLOCK_SLOT: active.moment} if active.used else {}
+    except KqlError as error:
+        raise _explained(error, text, schema) from error
+    except (AttributeError, AssertionError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise QueryError(
+            "The query uses a combination of constructs that is not supported.",
+            action="Split it with let, or leave parts out until it runs; docs/kql.md lists what is supported.",
+        ) from error
+    return Compiled(str(sql), parameters, tables, _columns(tree, columns))
+
+
+def _columns(tree: ir.Query, schema: dict[str, list[str]]) -> tuple[str, ...]:
+    try:
+        return tuple(output_columns(tree, schema))
+    except (KqlError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return ()
+
+
+def _tables(tree: ir.Query, text: str, schema: dict[str, list[str]]) -> Iterator[str]:
+    """
+    Give the tables a query reads, refusing everything that is neither a table of the schema nor its own.
+    """
+    nodes = list(_nodes(tree))
+    if any(isinstance(node, ir.Query) and node.parameters for node in nodes):
+        raise _refusal(text, "declare", "Query parameters are not supported.", "Use let for values.")
+    named = {name for node in nodes if isinstance(node, ir.Query) for name, _ in node.lets}
+    for node in nodes:
+        if isinstance(node, ir.TableRef):
+            yield from _table(node, text, schema, named)
+        elif isinstance(node, ir.WildcardTableRef):
+            if node.database is not None:
+                raise _refusal(text, "database", "Other databases cannot be read.")
+            yield from match_wildcard(node, schema)
+        elif isinstance(node, ir.GraphSource):
+            raise _refusal(text, "make-graph", "Graph operators are not supported.")
+        elif isinstance(node, ir.Source) and not isinstance(node, SOURCES):
+            raise QueryError("The query reads something that is neither a table nor written in it.")
+
+
+def _table(
+    node: ir.TableRef, text: str, schema: dict[str, list[str]], named: set[str]
+) -> Iterator[str]:
+    if node.cluster is not None:
+        raise _refusal(text, "cluster", "Other clusters cannot be read.", "Name the table alone.")
+    if node.database is not None:
+        raise _refusal(text, "database", "Other databases cannot be read.", "Name the table alone.")
+    if node.name in named:
+        return
+    if node.name not in schema:
+        raise _refusal(text, node.name, f"There is no table {node.name}.", near(node.name, schema))
+    yield node.name
+
+
+def _nodes(value: Any) -> Iterator[ir.Node]:
+    """
+    Give every node of a syntax tree, in whatever field, list or pair it hangs.
+    """
+    if isinstance(value, ir.Node):
+        yield value
+    if is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from _nodes(getattr(value, field.name))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in value:
+            yield from _nodes(part)
+    elif isinstance(value, dict):
+        yield from _nodes(list(value.values()))
+
+
+def _refusal(text: str, name: str, message: str, action: str = "") -> QueryError:
+    place = find_name(text, name)
+    return QueryError(
+        message, action=action, line=place.line if place else 0, column=place.column if place else 0
+    )
+
+
+def _explained(error: KqlError, text: str, schema: Schema) -> QueryError:
+    if isinstance(error, KqlSyntaxError):
+        first = error.diagnostics[0] if error.diagnostics else None
+        line, column = (first.span.line, first.span.column + 1) if first else (0, 0)
+        return messages.syntax(text, line, column, first.message if first else "")
+    if isinstance(error, KqlUnsupportedError):
+        span = error.span
+        place = (span.line, span.column + 1) if span else (0, 0)
+        return messages.unsupported(text, error.construct, error.hint or "", *place)
+    if isinstance(error, KqlSchemaError):
+        return messages.schema_error(text, error.name, error.hint or "", schema)
+    return QueryError("The query cannot be translated.", action=messages.SEE_DOCS)

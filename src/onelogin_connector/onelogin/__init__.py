@@ -1,0 +1,3 @@
+"""
+What the OneLogin service is: its event types, and its API.
+"""

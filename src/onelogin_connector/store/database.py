@@ -1,0 +1,119 @@
+"""
+One DuckDB file, opened for this process alone and locked down.
+
+The order of the settings matters: what an analyst's query must not change is set first, then the
+configuration is locked for good. Limits are per instance, so a connection that shall be free of the time
+limit (the writer's, the reader's) is made before the lock and kept.
+
+DuckDB holds the file by a POSIX lock, which the operating system drops as soon as this process closes
+*any* descriptor of that file. So nothing here ever opens the file again; ``backup`` copies it in another
+process.
+"""
+
+from os import cpu_count
+from pathlib import Path
+from threading import RLock
+
+import duckdb
+
+from onelogin_connector.errors import Busy, ConfigError, Unavailable
+from onelogin_connector.store.migration import migrate
+
+DEFAULT_MEMORY = "1GB"
+LONGEST_QUERY_SECONDS = 600
+LARGEST_SPILL = "8GB"  # of a sort or join that outgrows the memory; a runaway must not fill the disk
+
+
+class Database:
+    """
+    The open file with its two connections of ours: one that writes, one that reads.
+    """
+
+    def __init__(self, path: Path, *, memory: str = DEFAULT_MEMORY, threads: int | None = None) -> None:
+        """
+        Open, and make or migrate where needed.
+
+        Args:
+            memory: DuckDB's memory limit, as it writes it ("1GB"); intake and queries share it.
+            threads: Threads of one query. Half of the cores by default, so that intake keeps the others.
+
+        Raises:
+            Busy: Another process has the file open.
+            ConfigError: The file is no store, or one of a newer version.
+            Unavailable: The file cannot be opened at the moment.
+        """
+        self.path = path
+        self.memory = memory
+        self.threads = threads or max(1, (cpu_count() or 2) // 2)
+        self.write_lock = RLock()
+        self.read_lock = RLock()
+        self._connect()
+
+    def _connect(self) -> None:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": self.memory,
+            "threads": self.threads,
+            "max_temp_directory_size": LARGEST_SPILL,
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+        }
+        try:
+            self.writer = duckdb.connect(str(self.path), config=config)
+        except duckdb.IOException as error:
+            if "lock" in str(error):
+                raise Busy(
+                    f"Another process has {self.path} open.",
+                    action="Stop it, or ask the running service instead.",
+                ) from error
+            raise Unavailable(f"{self.path} cannot be opened: {first_line(error)}") from error
+        except duckdb.Error as error:
+            raise ConfigError(
+                f"{self.path} cannot be opened as a store: {first_line(error)}",
+                action="Restore it from a backup, or move it away; a new one is made.",
+            ) from error
+        try:
+            migrate(self.writer)
+            self._lock_down()
+        except BaseException:
+            self.writer.close()
+            raise
+
+    def _lock_down(self) -> None:
+        self.writer.execute("SET GLOBAL TimeZone = 'UTC'")
+        self.writer.execute("SET GLOBAL enable_external_access = false")
+        self.writer.execute(f"SET GLOBAL max_execution_time = {LONGEST_QUERY_SECONDS * 1000}")
+        self.reader = self.writer.cursor()
+        for own in (self.writer, self.reader):
+            own.execute("SET SESSION max_execution_time = 0")
+        self.writer.execute("SET GLOBAL lock_configuration = true")
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """
+        Return a connection for one query of an analyst; the caller closes it.
+        """
+        return self.reader.cursor()
+
+    def reopen(self) -> None:
+        """
+        Close and open again, after an error that made DuckDB give the file up.
+        """
+        with self.write_lock, self.read_lock:
+            self.close()
+            self._connect()
+
+    def close(self) -> None:
+        """
+        Close the file; what was committed is in it or in its log beside it.
+        """
+        with self.write_lock, self.read_lock:
+            self.reader.close()
+            self.writer.close()
+
+
+def first_line(error: BaseException) -> str:
+    """
+    Return the first line of an error of DuckDB, without its class in front.
+    """
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return line.partition("Error: ")[2] or line

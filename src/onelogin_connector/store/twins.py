@@ -1,0 +1,136 @@
+"""
+Merging a twin, the same event's record of the other channel, into the event's row.
+
+A row is always the merge of its entry and its *latest* twin: the entry's fields, and the twin's where the
+entry has none. When the journal links another twin, the merge is made anew from the entry's bytes, so that
+nothing of the former twin stays. Only columns that change are written; most twins bring an id and their
+bytes, and a column that is not touched is not rewritten on disk.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import duckdb
+
+from onelogin_connector.event import Entry
+from onelogin_connector.formats import fields
+from onelogin_connector.store import rows
+from onelogin_connector.store.rows import FIELDS, TWIN, Line, Names, unpacking
+
+NEAR_US = 2_000_000
+"""A twin's time is within a second of its entry's, apart from times that cannot be read."""
+
+_FOUND = """
+    SELECT rowid, entry_key, epoch_us(event_time), raw, raw_bytes, twin_raw, twin_raw_bytes
+    FROM events WHERE entry_key IN (SELECT unnest($keys::UUID[]))"""
+_MERGED = FIELDS | {"event_type": "VARCHAR"}
+
+
+class Row(NamedTuple):
+    """
+    What of an event's row a merge needs.
+    """
+
+    id: int
+    key: bytes
+    time_us: int
+    entry: fields.Reading
+    twin: fields.Reading | None
+
+
+def merge(connection: duckdb.DuckDBPyConnection, twins: Sequence[Entry], names: Names) -> int:
+    """
+    Merge twins into their entries' rows, within the caller's transaction.
+
+    Returns:
+        How many found no row: their entry is not held any more.
+    """
+    latest = {twin.of: twin for twin in twins}
+    found = _find(connection, list(latest.values()))
+    changed: set[str] = set()
+    lines, times = [], []
+    for row in found:
+        twin = latest[row.key]
+        line, touched = _merged(row, twin, names)
+        lines.append(line)
+        times.append(row.time_us)
+        changed |= touched
+    if lines:
+        _update(connection, lines, changed, min(times), max(times))
+    return sum(twin.of not in {row.key for row in found} for twin in twins)
+
+
+def _find(connection: duckdb.DuckDBPyConnection, twins: Sequence[Entry]) -> list[Row]:
+    """
+    Find the rows by key: first near the twins' times, which touches little, then wherever they are.
+    """
+    times = [twin.time_us for twin in twins]
+    near = connection.execute(
+        f"{_FOUND} AND event_time BETWEEN make_timestamp($low) AND make_timestamp($high)",
+        {
+            "keys": [twin.of.hex() for twin in twins],
+            "low": min(times) - NEAR_US,
+            "high": max(times) + NEAR_US,
+        },
+    ).fetchall()
+    found = [_row(values) for values in near]
+    missing = {twin.of for twin in twins} - {row.key for row in found}
+    if missing:
+        far = connection.execute(_FOUND, {"keys": [key.hex() for key in missing]}).fetchall()
+        found += [_row(values) for values in far]
+    return found
+
+
+def _row(values: Sequence[Any]) -> Row:
+    id_, key, time_us, raw, raw_bytes, twin_raw, twin_raw_bytes = values
+    return Row(
+        id=id_,
+        key=key.bytes if isinstance(key, UUID) else bytes.fromhex(str(key).replace("-", "")),
+        time_us=time_us,
+        entry=fields.read(rows.raw_of(raw, raw_bytes)),
+        twin=None if twin_raw is None else fields.read(rows.raw_of(twin_raw, twin_raw_bytes)),
+    )
+
+
+def _merged(row: Row, twin: Entry, names: Names) -> tuple[Line, set[str]]:
+    """
+    Return the row's new values, and which columns differ from what it holds.
+    """
+    before = _columns(row.entry if row.twin is None else rows.merged(row.entry, row.twin), row.time_us, names)
+    after = _columns(rows.merged(row.entry, fields.read(twin.raw)), row.time_us, names)
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    values = after | {
+        "row": row.id,
+        "twin_key": twin.key.hex(),
+        "twin_key_hour": rows.key_hour(twin),
+        "twin_channel": twin.channel,
+        "twin_way": twin.way,
+        "twin_native": twin.native,
+        "twin_also": twin.also,
+        "twin_received_time": twin.received_us,
+    }
+    return rows.line(values, twin.raw), changed
+
+
+def _columns(reading: fields.Reading, time_us: int, names: Names) -> Mapping[str, Any]:
+    return rows.of_fields(reading.values, reading.more, time_us, names)
+
+
+def _update(
+    connection: duckdb.DuckDBPyConnection,
+    lines: Sequence[Line],
+    changed: Iterable[str],
+    low_us: int,
+    high_us: int,
+) -> None:
+    columns = {name: kind for name, kind in _MERGED.items() if name in set(changed)} | TWIN
+    assignments = ", ".join(f"{name} = new.{name}" for name in columns)
+    connection.execute(
+        f"""
+        UPDATE events SET {assignments}, twin_raw = new.raw, twin_raw_bytes = new.raw_bytes
+        FROM ({unpacking({"row": "BIGINT"} | columns)}) AS new
+        WHERE events.rowid = new.row
+            AND events.event_time BETWEEN make_timestamp($3) AND make_timestamp($4)""",
+        [[line.values for line in lines], [line.raw for line in lines], low_us, high_us],
+    )
