@@ -1,0 +1,46 @@
+"""
+``query``: ask the local store in KQL.
+"""
+
+import sys
+from argparse import Namespace
+
+from msgspec.json import decode
+
+from onelogin_connector.cli import DONE, say, tables
+from onelogin_connector.cli.connection import connected
+from onelogin_connector.config import Settings
+
+
+async def query(arguments: Namespace, settings: Settings) -> int:
+    """
+    Run a query and print its rows.
+    """
+    kql = sys.stdin.read() if arguments.kql == "-" else arguments.kql
+    question = {"kql": kql, "all": arguments.all, "timeout_seconds": arguments.timeout}
+    async with connected(settings) as api:
+        accept = "text/csv" if arguments.csv else "application/json"
+        answer = await api.text("query", question, accept=accept)
+    if arguments.csv:
+        print(answer.text, end="")
+        _tell_cut(truncated=answer.headers.get("x-truncated") == "true", limit=answer.headers.get("x-limit"))
+        return DONE
+    result = decode(answer.content)
+    if arguments.json:
+        tables.show_json(result["rows"])
+    else:
+        columns = [column["name"] for column in result["columns"]]
+        hidden = tables.show(columns, result["rows"])
+        if hidden:
+            say(
+                f"{len(hidden)} more columns do not fit ({', '.join(hidden[:5])} …): choose with `| project`, or use --json."
+            )
+        if sys.stdout.isatty():
+            say(f"{len(result['rows'])} rows in {result['seconds']:.2f} s")
+    _tell_cut(truncated=result["truncated"], limit=result["limit"])
+    return DONE
+
+
+def _tell_cut(*, truncated: bool, limit: object) -> None:
+    if truncated:
+        say(f"Only the first {limit} rows are shown. Use --all for every row, or narrow the query.")

@@ -1,0 +1,146 @@
+"""
+``run``: start the service, serve until a signal, stop within seconds.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from onelogin_connector import __version__
+from onelogin_connector.cli import DONE, FAILED, INTERRUPTED
+from onelogin_connector.config import Settings
+from onelogin_connector.service import Service, build
+from onelogin_connector.web.access import Access
+from onelogin_connector.web.app import access_of, main_app, open_control, webhook_app
+from onelogin_connector.web.server import HttpServer, listen, raise_file_limit, tls_context
+
+logger = logging.getLogger(__name__)
+
+DEMO_HOURS = 24.0
+
+
+async def run(arguments: Namespace, settings: Settings) -> int:
+    """
+    Run the service until SIGINT or SIGTERM; a second signal ends it at once.
+    """
+    stopping = asyncio.Event()
+    _obey_signals(stopping)
+    async with AsyncExitStack() as stack:
+        service = build(settings)
+        stack.push_async_callback(service.stop)
+        access = access_of(service)
+        servers, url = _listening(service, access)
+        await service.start()
+        control = await stack.enter_async_context(_control(service, access))
+        for server in servers:
+            await server.start()
+        stack.push_async_callback(_stop_all, servers)
+        _greet(service, access, url)
+        if arguments.demo:
+            stack.push_async_callback(_cancel, _start_demo(service, url))
+        failed = await _until_stopped(stopping, [*servers, control])
+        logger.info("Stopping", extra={"action": "service_stopping"})
+    return FAILED if failed else DONE
+
+
+def _obey_signals(stopping: asyncio.Event) -> None:
+    def obey() -> None:
+        if stopping.is_set():
+            os._exit(INTERRUPTED)  # asked twice: whatever is under way is safe to be cut off
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, obey)
+
+
+def _listening(service: Service, access: Access) -> tuple[list[HttpServer], str]:
+    """
+    Bind the ports; returns the servers, not yet started, and the address for people.
+    """
+    web = service.settings.web
+    home = service.settings.path.parent if service.settings.path else Path.cwd()
+    tls = tls_context(home / web.tls.cert, home / web.tls.key) if web.tls else None
+    most = raise_file_limit()
+    main = listen(web.host, web.port)
+    servers = [HttpServer(main_app(service, access), main, tls=tls, most_connections=most)]
+    if web.webhook_port is not None:
+        try:
+            second = listen(web.host, web.webhook_port, flag="")
+        except BaseException:
+            main.close()
+            raise
+        servers.append(HttpServer(webhook_app(service), second, tls=tls, most_connections=most))
+    port = main.getsockname()[1]
+    host = f"[{web.host}]" if ":" in web.host else web.host
+    if host in {"0.0.0.0", "[::]"}:  # noqa: S104 - compared, not listened on
+        host = "127.0.0.1"
+    return servers, web.public_url or f"{'https' if tls else 'http'}://{host}:{port}"
+
+
+@asynccontextmanager
+async def _control(service: Service, access: Access) -> AsyncIterator[HttpServer]:
+    server, path = await open_control(service, access)
+    try:
+        yield server
+    finally:
+        await server.stop()
+        path.unlink(missing_ok=True)
+
+
+def _greet(service: Service, access: Access, url: str) -> None:
+    """
+    Print where it runs and how to sign in; secrets only where no file or log gets them.
+    """
+    print(f"OneLogin Connector {__version__} runs at {url}")
+    print(f"Sign in, once: {url}/login/{access.link_token()}")
+    print(f"Data folder: {service.folder.path}", flush=True)
+    if service.new_secrets:
+        print(f"First password and webhook tokens: {service.folder.path / 'initial-secrets'}", flush=True)
+    if sys.stdout.isatty():
+        for name, value in service.new_secrets:
+            print(f"  {name}: {value}")
+        for connector in service.settings.connectors:
+            print(f"Webhook URL: {url}/webhook/{connector}")
+        print("Ctrl+C stops it.", flush=True)
+    service.new_secrets = []
+
+
+def _start_demo(service: Service, url: str) -> "asyncio.Task[None]":
+    from onelogin_connector.service.demo import feed
+
+    connector = next(iter(service.settings.connectors))
+    token = service.new_webhook_token(connector, revoke_old=False)
+    print(f"The simulated company sends to {url}/webhook/{connector}", flush=True)
+    return asyncio.create_task(feed(f"{url}/webhook/{connector}", token, hours=DEMO_HOURS), name="demo")
+
+
+async def _until_stopped(stopping: asyncio.Event, servers: list[HttpServer]) -> bool:
+    """
+    Wait for a signal; returns True when a server ended by itself instead.
+    """
+    waiting = asyncio.create_task(stopping.wait())
+    running = [server.running for server in servers]
+    done, _ = await asyncio.wait([waiting, *running], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for task in running:
+        if task in done:
+            logger.critical(
+                "A server ended by itself", exc_info=task.exception(), extra={"action": "server_ended"}
+            )
+    return waiting not in done
+
+
+async def _stop_all(servers: list[HttpServer]) -> None:
+    await asyncio.gather(*(server.stop() for server in servers))
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,127 @@
+"""
+From settings to a service: the only place where parts are constructed.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from shutil import rmtree
+from typing import Any
+
+from onelogin_connector.config import Settings, SinkSettings
+from onelogin_connector.delivery import Delivery, Options
+from onelogin_connector.event import Entry, Offset
+from onelogin_connector.journal.base import Held
+from onelogin_connector.journal.lmdb import LmdbJournal
+from onelogin_connector.onelogin import event_types
+from onelogin_connector.service.backup import JOURNAL, STATE, STORE
+from onelogin_connector.service.first_start import first_secrets
+from onelogin_connector.service.folder import SCRATCH, Folder
+from onelogin_connector.service.service import Service, yield_often
+from onelogin_connector.sinks import registry
+from onelogin_connector.sources.webhook import Options as WebhookOptions
+from onelogin_connector.sources.webhook import WebhookSource
+from onelogin_connector.state import State
+from onelogin_connector.store import Store
+
+
+def build(settings: Settings, *, clock: Callable[[], float] = time.time) -> Service:
+    """
+    Claim the data folder and open everything in it; to be called in a running event loop.
+
+    Raises:
+        ConfigError: The folder cannot be used, or a setting does not fit it.
+        Busy: Another process uses the folder.
+    """
+    yield_often()
+    with ExitStack() as opened:
+        folder = Folder(settings.data_dir)
+        opened.callback(folder.release)
+        rmtree(folder.path / SCRATCH, ignore_errors=True)  # what a killed process left half done
+        state = _state(settings, folder)
+        opened.callback(state.close)
+        store = _store(settings, folder, clock)
+        if store is not None:
+            opened.callback(store.close)
+        journal = _journal(settings, folder, store, clock)
+        deliveries = {
+            name: _delivery(name, sink, journal, store, clock)
+            for name, sink in settings.sinks.items()
+            if sink.enabled
+        }
+        service = Service(settings, folder, state, journal, store, deliveries, clock=clock)
+        service.new_secrets = first_secrets(settings, folder, state, service.tokens)
+        for connector in settings.connectors:
+            service.webhooks[connector] = _webhook(settings, connector, service)
+        opened.pop_all()  # all is well: from here on the service closes them
+    return service
+
+
+def _state(settings: Settings, folder: Folder) -> State:
+    key = settings.secret_key
+    return State.open(folder.path / STATE, key=key.reveal() if key else None)
+
+
+def _store(settings: Settings, folder: Folder, clock: Callable[[], float]) -> Store | None:
+    for sink in settings.sinks.values():
+        if sink.kind == "store" and sink.enabled:
+            days: float = sink.settings.retention_days  # type: ignore[attr-defined]
+            return Store.open(folder.path / STORE, names=event_types.name, retention_days=days, clock=clock)
+    return None
+
+
+def _journal(
+    settings: Settings, folder: Folder, store: Store | None, clock: Callable[[], float]
+) -> LmdbJournal:
+    async def recall(hour: int) -> list[Held] | None:
+        return None if store is None else await asyncio.to_thread(store.held, hour)
+
+    options = settings.journal
+    return LmdbJournal(
+        folder.path / JOURNAL,
+        time_rules={name: connector.time_rule for name, connector in settings.connectors.items()},
+        recall=None if store is None else recall,
+        reserve_bytes=options.reserve,
+        key_retention_days=options.key_retention_days,
+        keep_delivered_hours=options.keep_delivered_hours,
+        clock=clock,
+    )
+
+
+def _delivery(
+    name: str, settings: SinkSettings, journal: LmdbJournal, store: Store | None, clock: Callable[[], float]
+) -> Delivery:
+    kind: Any = registry.sink_type(settings.kind)
+
+    def refill(after: Offset, up_to: Offset, limit: int) -> list[Entry]:
+        return [] if store is None else store.entries(after, up_to, journal.epoch, limit)
+
+    is_store = settings.kind == "store"
+    sink = kind(store, lambda: journal.epoch) if is_store else kind(settings.settings)
+    return Delivery(
+        name,
+        sink,
+        journal,
+        options=Options(
+            backlog_limit=settings.backlog_limit, pause_after_refusals=settings.pause_after_refusals
+        ),
+        clock=clock,
+        refill=None if store is None or is_store else refill,
+    )
+
+
+def _webhook(settings: Settings, connector: str, service: Service) -> WebhookSource:
+    chosen = settings.connectors[connector]
+    return WebhookSource(
+        connector,
+        service.journal,
+        service.tokens.hashes(connector),
+        clock=service.clock,
+        options=WebhookOptions(
+            most_body_bytes=chosen.max_body,
+            requests_per_second=chosen.requests_per_second,
+            requests_burst=2 * chosen.requests_per_second,
+            allowed_networks=tuple(chosen.allowed_networks),
+        ),
+    )

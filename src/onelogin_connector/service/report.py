@@ -1,0 +1,180 @@
+"""
+What is reported of a service: its status, whether it is ready, the outcome of checks, its metrics.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec import to_builtins
+
+from onelogin_connector.errors import ConfigError, ConnectorError
+from onelogin_connector.journal.base import ConnectorCounts
+from onelogin_connector.sinks.base import Stage, StageState
+from onelogin_connector.status import State
+
+if TYPE_CHECKING:
+    from onelogin_connector.service.service import Service
+
+CHECK_SECONDS = 30.0
+"""How long one target's check may take."""
+
+JOURNAL_KEYS = ("entries", "first_offset", "last_offset", "bytes", "free_bytes")
+
+
+def text_of(seconds: float | None) -> str | None:
+    """
+    Return Unix seconds as RFC 3339 text in UTC; None where there is no moment.
+    """
+    if not seconds:
+        return None
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def status(service: "Service") -> dict[str, Any]:
+    """
+    Return the state of every part.
+    """
+    stats = service.journal.stats()
+    return {
+        "connectors": [_connector(service, name) for name in service.settings.connectors],
+        "sinks": [_sink(service, name) for name in service.settings.sinks],
+        "journal": {key: stats[key] for key in JOURNAL_KEYS},
+        "alarms": [
+            {"since": text_of(alarm.since), "message": alarm.message, "action": alarm.action}
+            for alarm in service.alarms.standing()
+        ],
+    }
+
+
+def _connector(service: "Service", name: str) -> dict[str, Any]:
+    counts = service.journal.counts().get(name) or ConnectorCounts()
+    settings = service.settings.connectors[name]
+    stand = service.connectors[name]
+    reasons = reasons_not_ready(service)
+    if reasons:
+        stand.turn(State.RETRYING, " ".join(reasons))
+    elif counts.events:
+        stand.turn(State.OK)
+    else:
+        stand.turn(State.STARTING, "No event has arrived yet.")
+    matched = counts.match_floor if settings.time_rule == "floor" else counts.match_round
+    return {
+        "id": name,
+        "name": settings.name or name,
+        "state": str(stand.state),
+        "since": text_of(stand.since),
+        "last_poll": None,
+        "last_event": text_of(counts.last_event_us / 1_000_000),
+        "watermark": None,
+        "events_total": sum(counts.entries.values()),
+        "duplicates": counts.duplicates,
+        "twins": counts.twins,
+        "match_share": round(matched / counts.api_records, 4) if counts.api_records else None,
+        "error": stand.error,
+    }
+
+
+def _sink(service: "Service", name: str) -> dict[str, Any]:
+    settings = service.settings.sinks[name]
+    delivery = service.deliveries.get(name)
+    checkpoint = service.journal.checkpoint(name) if delivery is None else delivery.checkpoint
+    lag = None if delivery is None else delivery.lag()
+    stand = None if delivery is None else delivery.status
+    return {
+        "name": name,
+        "kind": settings.kind,
+        "state": str(stand.state if stand else State.STOPPED),
+        "since": text_of(stand.since if stand else service.started_at),
+        "checkpoint": checkpoint.offset,
+        "lag_events": lag.events if lag else 0,
+        "lag_seconds": round(lag.seconds, 3) if lag else 0.0,
+        "delivered": checkpoint.delivered,
+        "skipped": sum(checkpoint.skipped.values()),
+        "dead_letters": checkpoint.dead,
+        "error": stand.error if stand else "This sink is turned off.",
+    }
+
+
+def reasons_not_ready(service: "Service") -> list[str]:
+    """
+    Return why nothing can be taken in; empty when it can.
+    """
+    stats = service.journal.stats()
+    if stats["free_bytes"] > 0:
+        return []
+    return ["The disk of the data folder has reached its reserve; make room there."]
+
+
+async def check(service: "Service", names: Sequence[str]) -> list[dict[str, Any]]:
+    """
+    Test what has these names, or everything, at the same time.
+    """
+    known = [*service.settings.connectors, *service.settings.sinks]
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"There is no connector or sink {name!r}.", action=f"There are: {', '.join(known)}."
+            )
+    wanted = list(dict.fromkeys(names)) or known
+    return await asyncio.gather(*(_checked(service, name) for name in wanted))
+
+
+async def _checked(service: "Service", name: str) -> dict[str, Any]:
+    started = service.clock()
+    stages: list[Stage] = []
+    if name in service.settings.connectors:
+        stages += _connector_stages(service, name)
+    if name in service.settings.sinks:
+        stages += await _sink_stages(service, name)
+    return {
+        "target": name,
+        "ok": all(stage.state is not StageState.FAILED for stage in stages),
+        "at": text_of(started),
+        "stages": [to_builtins(stage) for stage in stages],
+    }
+
+
+def _connector_stages(service: "Service", name: str) -> Iterator[Stage]:
+    tokens = len(service.tokens.hashes(name))
+    if tokens:
+        yield Stage("Configuration", StageState.PASSED, f"The webhook accepts {tokens} tokens.")
+    else:
+        yield Stage(
+            "Configuration",
+            StageState.FAILED,
+            "The webhook has no token, so it refuses every request.",
+            action=f"Make one: onelogin-connector token {name}",
+        )
+    reasons = reasons_not_ready(service)
+    if reasons:
+        yield Stage("Listener", StageState.FAILED, " ".join(reasons), action="Make room on that disk.")
+    else:
+        yield Stage("Listener", StageState.PASSED, f"Requests to /webhook/{name} are taken.")
+    counts = service.journal.counts().get(name)
+    if counts and counts.last_received_us:
+        last = text_of(counts.last_received_us / 1_000_000)
+        yield Stage("Events", StageState.PASSED, f"The last record arrived at {last}.")
+    else:
+        yield Stage(
+            "Events",
+            StageState.SKIPPED,
+            "No event has arrived yet.",
+            action="In OneLogin under Developers > Webhooks, point an Event Webhook at this connector.",
+        )
+
+
+async def _sink_stages(service: "Service", name: str) -> list[Stage]:
+    delivery = service.deliveries.get(name)
+    if delivery is None:
+        return [Stage("Configuration", StageState.SKIPPED, "This sink is turned off.")]
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return list(await delivery.sink.check())
+    except TimeoutError:
+        text = f"The check was not done within {CHECK_SECONDS:.0f} seconds."
+        return [Stage("Connection", StageState.FAILED, text, action="Check the network to this destination.")]
+    except ConnectorError as error:
+        return [Stage("Connection", StageState.FAILED, error.message, action=error.action)]

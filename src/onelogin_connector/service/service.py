@@ -1,0 +1,311 @@
+"""
+The running program: every part wired together, started, watched and stopped.
+
+``build`` is the only place where parts are constructed. Order matters twice: the store opens before the
+journal, which asks it for keys of pruned hours; and on the way down intake ends first, deliveries next, and
+the files close last.
+"""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from onelogin_connector.config import Settings
+from onelogin_connector.delivery import Delivery
+from onelogin_connector.errors import ConfigError, QueryError
+from onelogin_connector.event import Offset
+from onelogin_connector.journal.lmdb import LmdbJournal
+from onelogin_connector.retry import backoff_seconds
+from onelogin_connector.service import backup, epoch, report
+from onelogin_connector.service.alarms import Alarms
+from onelogin_connector.service.folder import Folder, scratch
+from onelogin_connector.service.letters import Letters
+from onelogin_connector.service.tokens import WebhookTokens
+from onelogin_connector.service.upkeep import Upkeep
+from onelogin_connector.sources.files import Progress, import_file
+from onelogin_connector.sources.webhook import WebhookSource
+from onelogin_connector.state import State
+from onelogin_connector.status import State as Stand
+from onelogin_connector.status import Status
+from onelogin_connector.store import Result, Store
+
+logger = logging.getLogger(__name__)
+
+SWITCH_SECONDS = 0.001
+"""
+How long a thread may keep the interpreter while another waits. Python's default of 5 ms is what the event
+loop would wait each time the journal's writer or the store's thread is busy: at a thousand requests a second
+that wait is most of a request's latency.
+"""
+
+SETTLE_SECONDS = 1.0
+"""How long a query waits for events that were acknowledged before it and are still on their way."""
+
+FEW_EVENTS = 20_000
+"""With more than this on the way a query does not wait: it would be for nothing."""
+
+
+class Service:
+    """
+    All parts of one data folder.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Folder,
+        state: State,
+        journal: LmdbJournal,
+        store: Store | None,
+        deliveries: dict[str, Delivery],
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        """
+        Take parts that are open; ``build`` makes them.
+        """
+        self.settings = settings
+        self.folder = folder
+        self.state = state
+        self.journal = journal
+        self.store = store
+        self.deliveries = deliveries
+        self.clock = clock
+        self.alarms = Alarms(clock)
+        self.tokens = WebhookTokens(settings, state)
+        self.webhooks: dict[str, WebhookSource] = {}
+        self.connectors = {name: Status(clock) for name in settings.connectors}
+        self.letters = Letters(journal, deliveries, clock=clock)
+        self.upkeep = Upkeep(self)
+        self.started_at = clock()
+        self.new_secrets: list[tuple[str, str]] = []
+        """Name and value of what was made at this start, to be shown once."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._asking = asyncio.Lock()
+        self._analyst = ThreadPoolExecutor(1, "analyst")
+
+    async def start(self, *, only_store: bool = False) -> None:
+        """
+        Begin to deliver.
+
+        Args:
+            only_store: Leave other destinations alone: a short command is no moment to send events out.
+        """
+        if self.store is not None:
+            await epoch.agree(self.journal, self.store, self.alarms)
+        for name, delivery in self.deliveries.items():
+            if only_store and delivery.sink.kind != "store":
+                delivery.status.turn(Stand.STOPPED, "The service is not running; this is a single command.")
+                continue
+            self._watch(f"delivery {name}", delivery.run)
+        self._watch("upkeep", self.upkeep.run)
+        logger.info(
+            "Started with %d connectors and %d sinks",
+            len(self.settings.connectors),
+            len(self.deliveries),
+            extra={"action": "service_started", "data_dir": str(self.folder.path)},
+        )
+
+    async def stop(self) -> None:
+        """
+        Finish deliveries under way, keep their checkpoints, close everything.
+        """
+        await asyncio.gather(*(delivery.stop() for delivery in self.deliveries.values()))
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._analyst.shutdown(wait=False, cancel_futures=True)
+        await self.journal.close()
+        if self.store is not None:
+            await asyncio.to_thread(self.store.close)
+        self.state.close()
+        self.folder.release()
+        logger.info("Stopped", extra={"action": "service_stopped"})
+
+    def _watch(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._keep_running(name, run), name=name))
+
+    async def _keep_running(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """
+        Run a loop again when it fails in a way that it did not foresee; nothing dies in silence.
+        """
+        attempt = 0
+        while True:
+            began = self.clock()
+            try:
+                await run()
+            except Exception as error:
+                attempt = 1 if self.clock() - began > 600 else attempt + 1
+                wait = backoff_seconds(attempt)
+                logger.exception(
+                    "The task %s failed and starts again in %.0f seconds",
+                    name,
+                    wait,
+                    extra={"action": "task_failed", "task_name": name},
+                )
+                self.alarms.raise_(
+                    f"task {name}",
+                    f"The task {name} failed {attempt} times in a row: {str(error) or type(error).__name__}.",
+                    "It starts again by itself; if this stays, report it with the log.",
+                )
+                await asyncio.sleep(wait)
+            else:
+                return
+
+    def status(self) -> dict[str, Any]:
+        """
+        Return what an operator sees, as ``status --json`` shows it.
+        """
+        return report.status(self)
+
+    def reasons_not_ready(self) -> list[str]:
+        """
+        Return why nothing can be taken in; empty when it can.
+        """
+        return report.reasons_not_ready(self)
+
+    async def check(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """
+        Test connectors and sinks, all by default.
+
+        Raises:
+            ConfigError: There is nothing of a name.
+        """
+        return await report.check(self, names)
+
+    async def query(self, kql: str, *, limit: int | None, timeout_seconds: float) -> Result:
+        """
+        Ask the store; what was acknowledged before is waited for a moment.
+
+        Raises:
+            QueryError: The query cannot be run.
+            ConfigError: The store is turned off.
+        """
+        if self.store is None:
+            raise ConfigError(
+                "The local store is turned off.", action="Set enabled = true under [sinks.store]."
+            )
+        store = self.store
+        await self.settle(SETTLE_SECONDS)
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._asking.acquire()
+        except TimeoutError as error:
+            raise QueryError(
+                f"Other queries have been running for {timeout_seconds:g} seconds.",
+                action="Try again when they are done.",
+            ) from error
+        left = max(0.1, timeout_seconds - (time.monotonic() - began))
+        # a thread of its own: waiting analysts must not take the threads that intake and delivery need
+        ask = partial(store.query, kql, limit=limit, timeout_seconds=left)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._analyst, ask)
+        finally:
+            self._asking.release()
+
+    async def settle(self, timeout_seconds: float) -> None:
+        """
+        Wait until the store holds what the journal holds now, for a while.
+        """
+        delivery = self._store_delivery()
+        end = self.journal.last_offset
+        if delivery is None or end - delivery.checkpoint.offset > FEW_EVENTS:
+            return
+        deadline = time.monotonic() + timeout_seconds
+        while delivery.checkpoint.offset < end and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+    def _store_delivery(self) -> Delivery | None:
+        return next((each for each in self.deliveries.values() if each.sink.kind == "store"), None)
+
+    async def import_file(
+        self, file: BinaryIO, connector: str, *, accept_duplicates: bool, progress: Progress
+    ) -> dict[str, Any]:
+        """
+        Take events from a file, then wait a moment until queries see them.
+
+        Returns:
+            What became of its records: ``records, new, twins, duplicates, dead, first_bad``.
+
+        Raises:
+            ConfigError: There is no such connector.
+            HourPruned: Repeats could not be recognised.
+        """
+        self.require_connector(connector)
+        done = await import_file(
+            file,
+            connector,
+            self.journal,
+            accept_duplicates=accept_duplicates,
+            progress=progress,
+            clock=self.clock,
+        )
+        await self.settle(SETTLE_SECONDS)
+        receipt = done.receipt
+        return {
+            "records": done.records,
+            "new": receipt.entries,
+            "twins": receipt.twins,
+            "duplicates": receipt.duplicates,
+            "dead": receipt.dead,
+            "first_bad": done.first_bad,
+        }
+
+    def require_connector(self, connector: str) -> None:
+        """
+        Raise ``ConfigError`` unless there is a connector of this id.
+        """
+        if connector not in self.settings.connectors:
+            raise ConfigError(
+                f"There is no connector {connector!r}.",
+                action=f"The connectors are: {', '.join(self.settings.connectors)}.",
+            )
+
+    def new_webhook_token(self, connector: str, *, revoke_old: bool) -> str:
+        """
+        Make a webhook token that is valid at once; the one before stays valid unless it is revoked.
+        """
+        self.require_connector(connector)
+        token = self.tokens.issue(connector, revoke_old=revoke_old)
+        self.webhooks[connector].accept(self.tokens.hashes(connector))
+        return token
+
+    async def back_up(self) -> Path:
+        """
+        Copy store, state and journal into a new folder, which the caller removes.
+        """
+        parts: dict[str, Any] = {
+            backup.STATE: lambda path: asyncio.to_thread(self.state.backup, path),
+            backup.JOURNAL: self.journal.backup,
+        }
+        store = self.store
+        if store is not None:
+            parts[backup.STORE] = lambda path: asyncio.to_thread(store.backup, path)
+        folder = scratch(self.folder.path)
+        await backup.copy(parts, folder, at=self.clock())
+        logger.info("A backup was made", extra={"action": "backup_made"})
+        return folder
+
+    def least_checkpoint(self) -> Offset:
+        """
+        Return the offset up to which every sink has come; the journal's end where there is none.
+        """
+        offsets = [each.checkpoint.offset for each in self.deliveries.values()]
+        return Offset(min(offsets, default=self.journal.last_offset))
+
+
+def yield_often() -> None:
+    """
+    Let threads of this process take turns quickly; see ``SWITCH_SECONDS``.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)

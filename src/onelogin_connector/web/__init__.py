@@ -1,0 +1,3 @@
+"""
+The HTTP surface: webhooks in, health, metrics, API and pages out.
+"""

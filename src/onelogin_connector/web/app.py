@@ -1,0 +1,268 @@
+"""
+The HTTP surface put together: what answers on the main port, the webhook port and the control socket.
+
+The gate stands before everything that needs a caller: it checks the Host header, finds out who is asking,
+refuses who may not, and turns every error into a problem document.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route, Router
+
+from onelogin_connector.config import Settings
+from onelogin_connector.service import Service, build
+from onelogin_connector.service.folder import control_socket, make_way
+from onelogin_connector.web import metrics, numbers
+from onelogin_connector.web.access import COOKIE, LOCAL, Access, Caller, Role
+from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, problem_of
+from onelogin_connector.web.api import ENDPOINTS, Api, Endpoint
+from onelogin_connector.web.front import Front
+from onelogin_connector.web.hosts import Hosts
+from onelogin_connector.web.pages import Pages, failure
+from onelogin_connector.web.server import App, HttpServer, Receive, Scope, Send, listen_private
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+PUBLIC = ("/login", "/static/", "/readyz")
+"""Beginnings of paths that answer without a caller."""
+
+
+class Gate:
+    """
+    ASGI app that lets through who may pass.
+    """
+
+    def __init__(self, service: Service, access: Access, hosts: Hosts, *, trusted: bool = False) -> None:
+        """
+        Put the routes behind the gate.
+
+        Args:
+            trusted: Every caller is the user of the data folder: the control socket.
+        """
+        self._service = service
+        self._access = access
+        self._hosts = hosts
+        self._trusted = trusted
+        self._router = Router([*_api_routes(Api(service, access)), *self._page_routes(), *self._own_routes()])
+
+    def _page_routes(self) -> list[Route]:
+        pages = Pages(self._service, self._access, self._hosts)
+        return [
+            Route("/", pages.start, methods=["GET"]),
+            Route("/login", pages.login, methods=["GET"]),
+            Route("/login", pages.sign_in, methods=["POST"]),
+            Route("/login/{token}", pages.link, methods=["GET"]),
+            Route("/logout", pages.sign_out, methods=["POST"]),
+            Route("/static/plain.css", pages.style, methods=["GET"]),
+        ]
+
+    def _own_routes(self) -> list[Route]:
+        return [
+            Route("/readyz", self._readyz, methods=["GET"]),
+            Route("/metrics", self._metrics, methods=["GET"]),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """
+        Answer one request.
+        """
+        request = Request(scope, receive)
+        started = False
+
+        async def guarded(message: Any) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                present = {name for name, _ in message["headers"]}
+                message["headers"] += [
+                    (name, value) for name, value in SECURITY_HEADERS if name not in present
+                ]
+            await send(message)
+
+        try:
+            refusal = self._admit(request)
+            if refusal is None:
+                await self._router(scope, receive, guarded)
+            else:
+                await refusal(scope, receive, guarded)
+        except Exception as error:
+            if started:
+                raise  # the server closes the connection, so that the client sees a broken answer
+            await self._explained(request, error)(scope, receive, guarded)
+
+    def _admit(self, request: Request) -> Response | None:
+        """
+        Find the caller; returns an answer of its own when the request may not pass.
+        """
+        path = request.url.path
+        headers = dict(request.headers)
+        peer = request.client.host if request.client else ""
+        request.state.client = self._hosts.client(peer, headers)
+        caller = LOCAL if self._trusted else self._caller(request)
+        request.state.caller = caller
+        # a request with a bearer token is no browser's, and probes and scrapers come by address
+        by_token = caller is not None and not caller.by_session
+        if not by_token and path != "/readyz" and not self._hosts.known(headers.get("host", "")):
+            raise HttpError(
+                "unknown-host",
+                f"This server is not known as {headers.get('host', '')[:80]!r}.",
+                action="Set public_url under [web] to the address that people use.",
+            )
+        if caller is not None:
+            if caller.by_session and request.method not in SAFE_METHODS:
+                self._require_same_origin(request)
+            return None
+        if path.startswith(PUBLIC) or (path == "/metrics" and self._hosts.is_local(peer, headers)):
+            return None
+        if request.method == "GET" and "text/html" in headers.get("accept", ""):
+            return RedirectResponse("/login", 303)
+        raise HttpError(
+            "not-signed-in",
+            "This address needs a session or an API token.",
+            headers={"www-authenticate": 'Bearer realm="api"'},
+        )
+
+    def _caller(self, request: Request) -> Caller | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self._of_token(token.strip(), request.url.path)
+        return self._access.of_session(request.cookies.get(COOKIE, ""))
+
+    def _of_token(self, token: str, path: str) -> Caller | None:
+        configured = self._service.settings.web.metrics_token
+        if path == "/metrics" and configured is not None and configured == type(configured)(token):
+            return Caller("metrics", Role.VIEWER)
+        return self._access.of_token(token)
+
+    def _require_same_origin(self, request: Request) -> None:
+        """
+        Refuse what another site made a browser send, beside what SameSite cookies already hold back.
+        """
+        site = request.headers.get("sec-fetch-site")
+        origin = request.headers.get("origin", "")
+        host = request.headers.get("host", "")
+        if site == "same-origin" or (site is None and origin.partition("://")[2] == host != ""):
+            return
+        raise HttpError(
+            "not-permitted",
+            "The request was made by another site.",
+            action="Use the pages of this server, or an API token.",
+        )
+
+    def _explained(self, request: Request, error: Exception) -> Response:
+        answer = problem_of(error)
+        if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
+            from msgspec.json import decode
+
+            problem = decode(bytes(answer.body))
+            return failure(answer.status_code, problem["detail"], problem["action"])
+        return answer
+
+    async def _readyz(self, request: Request) -> Response:
+        reasons = self._service.reasons_not_ready()
+        return json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+    async def _metrics(self, request: Request) -> Response:
+        text = await asyncio.to_thread(lambda: metrics.text(numbers.families(self._service)))
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _api_routes(api: Api) -> list[Route]:
+    return [
+        Route(
+            endpoint.path, _permitted(endpoint, api), methods=[endpoint.method], name=endpoint.call.__name__
+        )
+        for endpoint in ENDPOINTS
+    ]
+
+
+def _permitted(endpoint: Endpoint, api: Api) -> Callable[[Request], Awaitable[Response]]:
+    async def call(request: Request) -> Response:
+        caller: Caller = request.state.caller
+        if not caller.role.includes(endpoint.role):
+            raise HttpError(
+                "not-permitted", f"{caller.name} is {caller.role}; this needs the role {endpoint.role}."
+            )
+        return await endpoint.call(api, request)
+
+    return call
+
+
+def hosts_of(settings: Settings) -> Hosts:
+    """
+    Return by which names and through which proxies people come.
+    """
+    web = settings.web
+    return Hosts(
+        public_url=web.public_url,
+        host=web.host,
+        trusted_proxies=[ip_network(network) for network in web.trusted_proxies],
+        tls=web.tls is not None,
+    )
+
+
+def access_of(service: Service) -> Access:
+    """
+    Return the sign-in of a service.
+    """
+    return Access(
+        service.state, session_seconds=service.settings.web.session_hours * 3_600, clock=service.clock
+    )
+
+
+def main_app(service: Service, access: Access) -> App:
+    """
+    Return what answers on the main port.
+    """
+    hosts = hosts_of(service.settings)
+    return Front(service.webhooks, hosts, Gate(service, access, hosts))
+
+
+def webhook_app(service: Service) -> App:
+    """
+    Return what answers on the port that is open to the internet.
+    """
+    return Front(service.webhooks, hosts_of(service.settings))
+
+
+def control_app(service: Service, access: Access) -> App:
+    """
+    Return what answers on the control socket.
+    """
+    return Gate(service, access, hosts_of(service.settings), trusted=True)
+
+
+async def open_control(service: Service, access: Access) -> tuple[HttpServer, Path]:
+    """
+    Answer on the control socket of the data folder.
+    """
+    path = control_socket(service.folder.path)
+    make_way(path)
+    server = HttpServer(control_app(service, access), listen_private(path))
+    await server.start()
+    return server, path
+
+
+@asynccontextmanager
+async def serve_control(settings: Settings) -> AsyncIterator[Path]:
+    """
+    Be a service for one command: no port, and no destination but the store.
+    """
+    service = build(settings)
+    try:
+        await service.start(only_store=True)
+        server, path = await open_control(service, access_of(service))
+        try:
+            yield path
+        finally:
+            await server.stop()
+            path.unlink(missing_ok=True)
+    finally:
+        await service.stop()

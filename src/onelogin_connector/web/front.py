@@ -1,0 +1,137 @@
+"""
+The outermost app of a port: webhooks and health are answered here, all else by the app behind.
+
+The webhook route is the hot path. It is met before any routing, under no middleware and without a log
+line, so that a request costs little more than its parsing and its place in the journal.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+from starlette.responses import Response
+
+from onelogin_connector.errors import Unavailable
+from onelogin_connector.sources.webhook import Answer, unknown_connector
+from onelogin_connector.web.answers import HttpError, problem, problem_of
+from onelogin_connector.web.hosts import Hosts
+from onelogin_connector.web.server import App, Receive, Scope, Send
+
+WEBHOOK = "/webhook/"
+
+BODY_SECONDS = 60.0
+"""How long a sender may take over one body."""
+
+HEALTHY = b'{"status":"ok"}'
+
+
+class Intake(Protocol):
+    """
+    What takes a webhook request: ``sources.webhook.WebhookSource``.
+    """
+
+    async def receive(
+        self, method: str, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes], peer: str
+    ) -> Answer:
+        """
+        Keep a request's events, or refuse it; the answer says which.
+        """
+        ...
+
+
+class ClientGoneError(Exception):
+    """
+    The client went away before it had sent its request.
+    """
+
+
+class Front:
+    """
+    ASGI app of one port.
+    """
+
+    def __init__(self, intakes: Mapping[str, Intake], hosts: Hosts, behind: App | None = None) -> None:
+        """
+        Put the hot path in front of an app.
+
+        Args:
+            intakes: Connector id → what takes its webhooks; may change while serving.
+            behind: The app for every other path; without it there is nothing else on this port.
+        """
+        self._intakes = intakes
+        self._hosts = hosts
+        self._behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """
+        Answer one request.
+        """
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        if path.startswith(WEBHOOK):
+            await self._webhook(path[len(WEBHOOK) :], scope, receive, send)
+        elif path == "/healthz":
+            await _write(send, 200, [(b"content-type", b"application/json")], HEALTHY)
+        elif self._behind is not None:
+            await self._behind(scope, receive, send)
+        else:
+            text = "This port takes webhooks at /webhook/CONNECTOR and nothing else."
+            await _answer(send, problem(HttpError("not-found", text)))
+
+    async def _webhook(self, connector: str, scope: Scope, receive: Receive, send: Send) -> None:
+        intake = self._intakes.get(connector) or self._intakes.get(connector.rstrip("/"))
+        if intake is None:
+            await _send(send, unknown_connector(connector))
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        client = scope["client"]
+        peer = self._hosts.client(client[0] if client else "", headers)
+        try:
+            first = await receive()
+            if first["type"] == "http.disconnect":
+                return
+            # nearly every request lies in one piece; the others are handed on as they come
+            body = _pieces(first["body"], receive) if first.get("more_body") else first["body"]
+            answer = await intake.receive(scope["method"], headers, body, peer)
+        except ClientGoneError:
+            return
+        except Exception as error:  # noqa: BLE001 - the top of the hot path: every failure becomes an answer
+            await _answer(send, problem_of(error))
+            return
+        await _send(send, answer)
+
+
+async def _pieces(first: bytes, receive: Receive) -> AsyncIterator[bytes]:
+    yield first
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError as error:
+            raise Unavailable(
+                f"The body was not complete within {BODY_SECONDS:.0f} seconds.",
+                action="Send it again, in smaller requests if the line is slow.",
+            ) from error
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        yield message["body"]
+        more = message.get("more_body", False)
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+    await _write(send, answer.status, fields, answer.body)
+
+
+async def _answer(send: Send, response: Response) -> None:
+    fields = [(name, value) for name, value in response.raw_headers if name != b"content-length"]
+    await _write(send, response.status_code, fields, bytes(response.body))
+
+
+async def _write(send: Send, status: int, fields: list[tuple[bytes, bytes]], body: bytes) -> None:
+    fields.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})

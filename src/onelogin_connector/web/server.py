@@ -1,0 +1,325 @@
+"""
+The HTTP servers inside our own event loop: main port, webhook port and control socket.
+
+uvicorn is used as a library: signals, logging and life are ours. Its protocol is bounded in what a
+stranger may hold: bytes of a request's head, connections at once, and the time a connection may stay
+without sending a complete request head.
+"""
+
+import asyncio
+import contextlib
+import errno
+import resource
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from msgspec.json import encode
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from onelogin_connector.errors import ConfigError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LARGEST_HEAD_BYTES = 65_536
+"""Request line and headers; browsers and OneLogin stay far below, proxies allow 8 to 64 KiB."""
+
+HEAD_SECONDS = 20.0
+"""How long a connection may take over a request's head before it is closed."""
+
+KEEP_ALIVE_SECONDS = 65  # OneLogin sends a batch every ten seconds; proxies keep connections for a minute
+
+MOST_CONNECTIONS = 4_096
+FILES_FOR_OURSELVES = 256  # store, journal, logs and outgoing connections
+
+LAST_PORT = 65_535
+
+GRACE_SECONDS = 5  # a request that is not answered by then is cut off, and its sender sends it again
+
+BAD_REQUEST = encode(
+    {
+        "type": "about:blank",
+        "title": "Bad Request",
+        "status": 400,
+        "detail": "The bytes sent are not an HTTP request, or its head is larger than "
+        f"{LARGEST_HEAD_BYTES} bytes.",
+        "action": "Check the client, and that http:// or https:// is what this port speaks.",
+    }
+)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """
+    uvicorn's protocol with limits on what one connection may hold.
+    """
+
+    def __init__(self, *args: Any, most_connections: int, **named: Any) -> None:
+        """
+        Prepare for one connection.
+        """
+        super().__init__(*args, **named)
+        self.most_connections = most_connections
+        self.head_bytes = 0
+        self.head_since: float | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """
+        Take a connection unless there are too many.
+        """
+        super().connection_made(transport)
+        self.head_since = self.loop.time()
+        if len(self.connections) > self.most_connections:
+            self.connections.discard(self)
+            transport.abort()
+
+    def on_message_begin(self) -> None:
+        """
+        Start counting the head of the next request.
+        """
+        self.head_bytes = 0
+        self.head_since = self.loop.time()
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """
+        Count the request line.
+        """
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """
+        Count a header.
+        """
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """
+        Note that the head is complete.
+        """
+        self.head_since = None
+        super().on_headers_complete()
+
+    def _count(self, size_bytes: int) -> None:
+        self.head_bytes += size_bytes
+        if self.head_bytes > LARGEST_HEAD_BYTES:
+            # inside a parser callback any error becomes a 400 and the end of the connection
+            raise ValueError
+
+    def send_400_response(self, msg: str) -> None:
+        """
+        Answer what is no HTTP with a problem document, like every other refusal.
+        """
+        if self.transport.is_closing():
+            return
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(BAD_REQUEST)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + BAD_REQUEST)
+        self.transport.close()
+
+
+class HttpServer(uvicorn.Server):
+    """
+    One listening server; ``start`` and ``stop`` it from the running event loop.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        listener: socket.socket,
+        *,
+        tls: ssl.SSLContext | None = None,
+        most_connections: int = MOST_CONNECTIONS,
+    ) -> None:
+        """
+        Prepare to serve an app on a socket that is bound already.
+        """
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=BoundedProtocol,
+                loop="none",
+                ws="none",
+                interface="asgi3",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self.config.load()
+        self.config.ssl = tls
+        self.config.http_protocol_class = partial(BoundedProtocol, most_connections=most_connections)  # type: ignore[assignment]
+        self._listener = listener
+        self._running: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """
+        Leave signals to the program.
+        """
+        yield
+
+    async def start(self) -> None:
+        """
+        Accept connections from now on.
+        """
+        self._running = asyncio.create_task(self.serve([self._listener]), name="http")
+        while not self.started and not self._running.done():
+            await asyncio.sleep(0.001)
+        if self._running.done():
+            self._running.result()
+
+    @property
+    def running(self) -> "asyncio.Task[None]":
+        """
+        The task that ends when the server does.
+
+        Raises:
+            RuntimeError: It was not started.
+        """
+        if self._running is None:
+            raise RuntimeError("The server was not started.")
+        return self._running
+
+    async def stop(self) -> None:
+        """
+        Accept nothing more, finish what is being answered, then close.
+        """
+        self.should_exit = True
+        if self._running is not None:
+            await self._running
+
+    async def on_tick(self, counter: int) -> bool:
+        """
+        Close connections that never finish a request's head; called ten times a second.
+        """
+        if counter % 50 == 49:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                since = getattr(connection, "head_since", None)
+                if since is not None and now - since > HEAD_SECONDS:
+                    _close_unless_idle(connection)
+        return await super().on_tick(counter)
+
+
+def _close_unless_idle(connection: Any) -> None:
+    cycle = connection.cycle
+    if cycle is None or cycle.response_complete:
+        connection.transport.close()
+
+
+def raise_file_limit() -> int:
+    """
+    Let this process open as many files as the system permits; returns how many connections that allows.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + FILES_FOR_OURSELVES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(64, soft - FILES_FOR_OURSELVES)
+    return MOST_CONNECTIONS
+
+
+def listen(host: str, port: int, *, flag: str = "--port") -> socket.socket:
+    """
+    Bind a port.
+
+    Args:
+        flag: The command line flag that chooses another port, for the message; empty if only a setting does.
+
+    Raises:
+        ConfigError: The port is taken or not allowed, or the address is not one of this machine.
+    """
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise ConfigError(
+            f"The address {host} cannot be listened on: {error.strerror}.",
+            action="Name an address of this machine with --host; 127.0.0.1 is always one.",
+        ) from error
+    listener = socket.socket(family, kind, proto)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(2_048)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise _listen_error(error, host, port, flag) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _listen_error(error: Exception, host: str, port: int, flag: str) -> ConfigError:
+    code = error.errno if isinstance(error, OSError) else None
+    if code == errno.EADDRINUSE:
+        return ConfigError(
+            f"Port {port} is taken by another program.",
+            action=_other_port(port + 1 if port < LAST_PORT else 8080, flag),
+        )
+    if code == errno.EACCES:
+        return ConfigError(
+            f"This user may not listen on port {port}.",
+            action=_other_port(8080, flag),
+        )
+    if code == errno.EADDRNOTAVAIL:
+        return ConfigError(
+            f"{host} is not an address of this machine.", action="Choose another one with --host."
+        )
+    return ConfigError(
+        f"Port {port} on {host} cannot be listened on: {error}.", action=_other_port(8080, flag)
+    )
+
+
+def _other_port(port: int, flag: str) -> str:
+    if flag:
+        return f"Choose another one: onelogin-connector run {flag} {port}"
+    return f"Choose another one: webhook_port = {port} under [web] in the settings."
+
+
+def listen_private(path: Path) -> socket.socket:
+    """
+    Bind a unix socket that only this user can connect to.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # the umask of the process is 077, so that there is no moment at which others could connect
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(64)
+    listener.setblocking(False)
+    return listener
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """
+    Read a certificate chain and its key; TLS 1.2 is the oldest version spoken.
+
+    Raises:
+        ConfigError: The files cannot be read, or do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"The TLS certificate {certificate} with key {key} cannot be used: {error.strerror or error}.",
+            action="Both must be PEM files that this user can read, the chain's own certificate first.",
+        ) from error
+    return context
