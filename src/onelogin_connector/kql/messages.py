@@ -5,16 +5,20 @@ Neither the generated SQL nor the translator's insides may show: a person who re
 they wrote, its place, and what to write instead.
 """
 
-from collections.abc import Iterable
-from re import Match
+from collections.abc import Sequence
+from re import DOTALL, IGNORECASE, Match
 from re import compile as pattern
 
 from onelogin_connector.errors import QueryError
 from onelogin_connector.kql.compiler import Schema
-from onelogin_connector.kql.text import find_name, near, place_of, tokens
+from onelogin_connector.kql.text import Token, find_name, near, place_of, tokens, unclosed
 
 SEE_DOCS = "docs/kql.md lists what is supported."
 
+SUPPORTED = (
+    "count datatable distinct extend filter getschema invoke join limit lookup mv-expand order parse print "
+    "project project-away project-rename range render sort summarize take top union where"
+).split()
 OPERATORS = (
     "as consume count datatable distinct evaluate extend facet filter find fork getschema invoke join limit "
     "lookup make-series mv-apply mv-expand order parse parse-kv parse-where partition print project project-away "
@@ -27,20 +31,23 @@ NEW_NAMES = {
     "makelist": "make_list",
     "mvexpand": "mv-expand",
     "arraylength": "array_length",
-    "makestring": "make_string",
-    "toupper": "toupper",
 }
 """Old spellings that other products still take."""
 
 _COLUMN = (
     pattern(r'Referenced column "([^"]+)" not found'),
     pattern(r'does not have a column named "([^"]+)"'),
-    pattern(r'column "?([^"\s]+)"? does not exist', 2),
-    pattern(r'Column "([^"]+)" (?:in|not)'),
+    pattern(r'column "?([^"\s]+)"? does not exist', IGNORECASE),
+    pattern(r'Column "([^"]+)" (?:in|not|referenced)'),
 )
 _NO_CONDITION = pattern(r"[Cc]ould not convert string .* to BOOL|to BOOL")
-_CONVERSION = pattern(r"""Could not convert string ['"](.*?)['"] to (\w+)""", 16)
-_FUNCTION = pattern(r"No function matches the given name and argument types '(\w+)\(")
+_CONVERSION = pattern(r"""Could not convert string ['"](.*?)['"] to (\w+)""", DOTALL)
+_FUNCTION = pattern(r"No function matches the given name and argument types '([^'(]+)\(")
+_TIME = pattern(r"invalid timestamp|invalid date field|timestamp field value out of range", IGNORECASE)
+_RULE = pattern(r"([A-Z]\w*?)(?:Operator|Expression|Statement)")
+_WORDS = pattern(r"[A-Z][a-z]*")
+_INSIDE = (".py", "docs/", "wave", "duckdb", "DuckDB", "schema=", "R2", "SQL")
+"""What a hint of the translator about its own insides contains."""
 
 KQL_TYPES = {
     "VARCHAR": "string",
@@ -83,44 +90,40 @@ def syntax(text: str, line: int, column: int, message: str) -> QueryError:
     """
     Explain text that cannot be parsed.
     """
+    if open_ := unclosed(text):
+        place = place_of(text, open_.start)
+        return QueryError(f"This {open_.text[0]} is not closed.", line=place.line, column=place.column)
     found = list(tokens(text))
     at = next((n for n, token in enumerate(found) if place_of(text, token.start) == (line, column)), None)
     if at is None:
-        if "<EOF>" in message or at is None:
-            return QueryError(
-                "The query ends too early, or a bracket or string is not closed.", line=line, column=column
-            )
-    elif found[at].text == "|" and at + 1 < len(found) and found[at + 1].kind == "name":
-        word = _hyphenated(found[at + 1 :])
-        place = place_of(text, found[at + 1].start)
-        if word not in OPERATORS:
-            return QueryError(
-                f"There is no operator {word}.",
-                action=_renamed(word) or near(word, OPERATORS),
-                line=place.line,
-                column=place.column,
-            )
+        ended = "<EOF>" in message or not found
         return QueryError(
-            f"The operator {word} cannot be understood as written here.",
-            action="Look at its arguments.",
-            line=place.line,
-            column=place.column,
+            "The query ends too early." if ended else "The query cannot be understood here.",
+            line=line,
+            column=column,
         )
-    if at is None:
-        return QueryError("The query cannot be understood.", line=line, column=column)
-    return QueryError(f"{found[at].text[:40]} is not expected here.", line=line, column=column)
+    if found[at].text != "|" or at + 1 >= len(found) or found[at + 1].kind != "name":
+        return QueryError(f"{found[at].text[:40]} is not expected here.", line=line, column=column)
+    word = _hyphenated(found[at + 1 :])
+    place = place_of(text, found[at + 1].start)
+    if word in OPERATORS:
+        what, action = f"The operator {word} cannot be understood as written here.", "Look at its arguments."
+        if word not in SUPPORTED:
+            what, action = f"The operator {word} is not supported.", SEE_DOCS
+    else:
+        what, action = f"There is no operator {word}.", _renamed(word) or near(word, SUPPORTED)
+    return QueryError(what, action=action, line=place.line, column=place.column)
 
 
-def _hyphenated(following: Iterable[object]) -> str:
-    word = ""
-    end = -1
+def _hyphenated(following: Sequence[Token]) -> str:
+    """
+    Join the pieces of an operator such as ``project-away``.
+    """
+    word, end = "", following[0].start
     for token in following:
-        text, start = token.text, token.start  # type: ignore[attr-defined]
-        if end not in (-1, start):
+        if token.start != end or not (token.text == "-" or token.kind == "name"):
             break
-        if not (text == "-" or text.replace("_", "a").isalnum()):
-            break
-        word, end = word + text, start + len(text)
+        word, end = word + token.text, token.start + len(token.text)
     return word
 
 
@@ -129,13 +132,24 @@ def unsupported(text: str, construct: str, hint: str, line: int, column: int) ->
     Name a construct that is known and not supported.
     """
     kind, _, name = construct.rpartition(":")
-    name = name.strip() or construct
+    name = _in_kql(name.strip() or construct)
     if not line and (place := find_name(text, name.split("(")[0].split(" ")[0])):
         line, column = place.line, place.column
     what = f"The function {name}" if "function" in kind or "aggregate" in kind else name
-    plain = hint and not any(sign in hint for sign in (".py", "docs/", "wave", "duckdb", "DuckDB", "schema="))
-    action = _renamed(name) or (f"{hint[0].upper()}{hint[1:]}." if plain else SEE_DOCS)
-    return QueryError(f"{what} is not supported.", action=action, line=line, column=column)
+    if hint and not any(sign in hint for sign in _INSIDE):
+        return QueryError(f"{what} cannot be used like this: {hint}.", action=SEE_DOCS, line=line, column=column)
+    return QueryError(
+        f"{what} is not supported.", action=_renamed(name) or SEE_DOCS, line=line, column=column
+    )
+
+
+def _in_kql(construct: str) -> str:
+    """
+    Return a grammar rule's name as KQL spells it: ``MakeSeriesOperator`` is ``make-series``.
+    """
+    rule = _RULE.fullmatch(construct)
+    word = "-".join(_WORDS.findall(rule.group(1))).lower() if rule else construct
+    return word.replace("external-data", "externaldata")
 
 
 def _renamed(name: str) -> str:
@@ -178,6 +192,11 @@ def of_database(message: str, text: str, schema: Schema) -> QueryError:
     if _NO_CONDITION.search(message):
         return QueryError(
             "A condition must be true or false, and this one is neither.", action="Compare with ==, not with =."
+        )
+    if _TIME.search(message):
+        return QueryError(
+            "A text that is no time is compared or used with a time.",
+            action="Write times as datetime(2026-01-31 12:00) or ago(1d).",
         )
     converted = _CONVERSION.search(message)
     if converted:

@@ -87,6 +87,23 @@ def too_deep(text: str, limit: int) -> Place | None:
     return None
 
 
+def unclosed(text: str) -> Token | None:
+    """
+    Return the bracket or quote that is opened and not closed.
+    """
+    waiting: list[Token] = []
+    for token in tokens(text):
+        if token.kind != "sign":
+            continue
+        if token.text in "\"'":
+            return token
+        if token.text in "([{":
+            waiting.append(token)
+        elif token.text in ")]}" and waiting:
+            waiting.pop()
+    return waiting[-1] if waiting else None
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """
     Return a sentence that names what was probably meant; the whole choice where it is short.

@@ -6,7 +6,7 @@ syntax tree, our check of what the tree reads, tree to SQL.
 """
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from duckdb_kql import ir
@@ -19,6 +19,9 @@ from onelogin_connector.errors import QueryError
 from onelogin_connector.kql import messages
 from onelogin_connector.kql.compiler import Compiled, Schema
 from onelogin_connector.kql.text import find_name, near
+
+_BOUNDED = {"make_set": "set", "make_list": "list"}
+"""Aggregates with a bound → what a result without a name of its own is called."""
 
 SOURCES = (ir.DataTable, ir.PrintSource, ir.RangeSource)
 """Where rows may come from apart from tables: what the query itself writes down."""
@@ -35,10 +38,11 @@ def translate(text: str, schema: Schema) -> Compiled:
     columns = {table: list(of_table) for table, of_table in schema.items()}
     messages.refuse_commands(text)
     try:
-        tree = lower(text)
+        tree = _bounded(lower(text))
         tables = frozenset(_tables(tree, text, columns))
         with clock(None) as active:
             sql = to_sql(tree, columns)
+            _check_case(tree, text, [name for table in tables for name in columns[table]])
             # one moment for the whole query, as Kusto has it
             parameters = {CLOCK_SLOT: active.moment} if active.used else {}
     except KqlError as error:
@@ -93,6 +97,21 @@ def _table(
     yield node.name
 
 
+def _check_case(tree: ir.Query, text: str, known: list[str]) -> None:
+    """
+    Refuse a column that is spelled in another case, which DuckDB would take and Kusto would not.
+    """
+    nodes = list(_nodes(tree))
+    given = {node.name for node in nodes if isinstance(node, ir.NamedExpr) and node.name}
+    given |= {new for node in nodes if isinstance(node, ir.ProjectRename) for new, _ in node.renames}
+    folded = {name.lower(): name for name in known}
+    for node in nodes:
+        if isinstance(node, ir.ColumnRef) and node.name not in known and node.name not in given:
+            meant = folded.get(node.name.lower())
+            if meant:
+                raise _refusal(text, node.name, f"There is no column {node.name} here.", near(node.name, known))
+
+
 def _nodes(value: Any) -> Iterator[ir.Node]:
     """
     Give every node of a syntax tree, in whatever field, list or pair it hangs.
@@ -107,6 +126,32 @@ def _nodes(value: Any) -> Iterator[ir.Node]:
             yield from _nodes(part)
     elif isinstance(value, dict):
         yield from _nodes(list(value.values()))
+
+
+def _bounded(value: Any) -> Any:
+    """
+    Give ``make_set(x, n)`` and ``make_list(x, n)`` their bound, which the library passes over.
+    """
+    if isinstance(value, ir.NamedExpr) and (call := value.expr) and isinstance(call, ir.FunctionCall):
+        if call.name in _BOUNDED and len(call.args) == 2:
+            return _sliced(value, call)
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {field.name: _bounded(getattr(value, field.name)) for field in fields(value) if field.init}
+        return replace(value, **changed)
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)(_bounded(part) for part in value)
+    return value
+
+
+def _sliced(value: ir.NamedExpr, call: ir.FunctionCall) -> ir.NamedExpr:
+    most = call.args[1]
+    if not isinstance(most, ir.Literal) or not isinstance(most.value, int):
+        raise KqlUnsupportedError(call.name, hint="its bound must be a number")
+    first = call.args[0]
+    name = value.name or f"{_BOUNDED[call.name]}_{first.name if isinstance(first, ir.ColumnRef) else ''}"
+    whole = ir.FunctionCall(call.name, (first,))
+    ends = (ir.Literal(0, "long"), ir.Literal(most.value - 1, "long"))
+    return ir.NamedExpr(ir.FunctionCall("array_slice", (whole, *ends)), name)
 
 
 def _refusal(text: str, name: str, message: str, action: str = "") -> QueryError:

@@ -130,14 +130,14 @@ class Analyst:
     def _fetch(
         self, cursor: duckdb.DuckDBPyConnection, compiled: kql.Compiled, limit: int | None
     ) -> tuple[list[Column], list[tuple[Any, ...]], bool]:
-        shape = cursor.execute(f"DESCRIBE {compiled.sql}", compiled.parameters).fetchall()
-        columns = [Column(name, kql_type(kind)) for name, kind, *_ in shape]
+        shape = _shape(cursor, compiled.sql, compiled.parameters)
+        columns = [Column(name, kql_type(kind)) for name, kind in shape]
         # Python cannot take times with a zone without a further library, and KQL knows only UTC
         chosen = ", ".join(
             f'"{_escaped(name)}" AT TIME ZONE \'UTC\' AS "{_escaped(name)}"'
             if kind == "TIMESTAMP WITH TIME ZONE"
             else f'"{_escaped(name)}"'
-            for name, kind, *_ in shape
+            for name, kind in shape
         )
         sql = f"SELECT {chosen} FROM ({compiled.sql})"
         if limit is not None:
@@ -168,12 +168,21 @@ def _stopped_after(cursor: duckdb.DuckDBPyConnection, seconds: float) -> Iterato
 
 def _schema(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
     return {
-        table: {
-            name: kql_type(kind)
-            for name, kind, *_ in connection.execute(f'DESCRIBE SELECT * FROM "{table}"').fetchall()
-        }
+        table: {name: kql_type(kind) for name, kind in _shape(connection, f'SELECT * FROM "{table}"', {})}
         for table in TABLES
     }
+
+
+def _shape(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any]
+) -> list[tuple[str, str]]:
+    """
+    Return names and types of a statement's columns.
+
+    Not by DESCRIBE, which spells a view's column like the column below it where only case differs.
+    """
+    described = connection.execute(f"SELECT * FROM ({sql}) LIMIT 0", parameters).description or []
+    return [(name, str(kind)) for name, kind, *_ in described]
 
 
 def kql_type(kind: str) -> str:

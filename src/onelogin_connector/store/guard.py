@@ -12,6 +12,7 @@ import duckdb
 from msgspec.json import decode
 
 from onelogin_connector.errors import QueryError
+from onelogin_connector.kql.messages import SEE_DOCS
 
 ROW_FUNCTIONS = frozenset({"unnest", "range", "generate_series", "json_each"})
 """Table functions that read nothing but their arguments."""
@@ -45,7 +46,7 @@ class Guard:
         row = cursor.execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchone()
         tree = decode(row[0]) if row else {"error": True}
         if tree.get("error") or len(tree.get("statements", ())) != 1:
-            raise QueryError("The query is not one query.", action="Write one query, and nothing after it.")
+            raise QueryError("The query cannot be run as it is written.", action=SEE_DOCS)
         nodes = list(_nodes(tree))
         own = {name for node in nodes for name in _names_given(node)}
         for node in nodes:

@@ -7,6 +7,7 @@ who read for the program, and so do analysts; the three do not wait for one anot
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from shutil import disk_usage
 from time import time
 from typing import Any, Self
 
@@ -179,6 +180,21 @@ class Store:
         Return ``rows, changes, bytes, oldest_us, newest_us, positions, dropped_twins``.
         """
         return self._reader.stats() | {"dropped_twins": self._writer.dropped_twins}
+
+    def trial(self) -> None:
+        """
+        Write and take it back.
+
+        Raises:
+            Unavailable: Events could not be written.
+        """
+        self._writer.trial()
+
+    def free_bytes(self) -> int:
+        """
+        Return what is free on the disk that the store is on.
+        """
+        return disk_usage(self._database.path.parent).free
 
     def close(self) -> None:
         """

@@ -80,6 +80,26 @@ class Writer:
         if reasons:
             raise Refused(reasons, action="Look at their bytes among the dead letters.")
 
+    def trial(self) -> None:
+        """
+        Write and take it back, to see whether events could be written.
+
+        Raises:
+            Unavailable: They could not.
+        """
+        with self._database.write_lock:
+            self._insert_trial()
+
+    def _insert_trial(self) -> None:
+        connection = self._database.writer
+        try:
+            connection.begin()
+            connection.execute("INSERT INTO positions VALUES ('', 0)")
+            connection.rollback()
+        except duckdb.Error as error:
+            _roll_back(connection)
+            raise Unavailable(f"The store cannot be written: {first_line(error)}") from error
+
     def _line(self, entry: Entry, epoch: str) -> Line | None:
         if entry.kind == Kind.ENTRY:
             return rows.of_entry(entry, epoch, self._names)
