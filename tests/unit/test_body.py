@@ -200,18 +200,30 @@ def test_only_a_lone_event_key_is_a_wrapper():
     assert records(b'{"event" : {"event":{"a":1}}\n}') == [b'{"event":{"a":1}}']
 
 
-def test_only_a_page_is_opened_as_a_page():
-    """
-    An event that has a key of a page's name stays an event.
-    """
-    for body in (
+@pytest.mark.parametrize(
+    "body",
+    [
         b'{"status":1,"uuid":"a"}',
         b'{"data":{"a":1}}',
         b'{"status":{"error":true}}',
         b'{"data":[],"more":1}',
-    ):
-        assert records(body) == [body]
+        b'{"data":[{"a":1}],"data":[{"b":1}]}',
+        b'{"status":5,"data":[{"a":1}],"status":6}',
+    ],
+)
+def test_what_is_not_only_a_page_stays_whole(body):
+    """
+    An object with another key, or with a key twice, is not opened: nothing in it may get lost.
+    """
+    assert records(body) == [body]
+
+
+def test_a_page_gives_its_data():
+    """
+    Pages of the Events API are opened, alone, by line, and in an array.
+    """
     assert records(b'{"status":{},"pagination":{},"data":[]}') == []
+    assert records(b'{"status":null , "data" : [{"a":null}],"pagination":null}') == [b'{"a":null}']
     assert records(b'[{"data":[{"a":1}]},{"data":[{"b":1},7]}]')[:2] == [b'{"a":1}', b'{"b":1}']
 
 

@@ -37,7 +37,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"[\x00", b"\x00{", b"\x00[", b"\x00\x00\xfe\xff")
 _BRACE, _BRACKET = ord("{"), ord("[")
 _may_contain_records = pattern(rb'\{\s*+"(?:(event)|status|pagination|data)"\s*+:\s*+').match
-_PAGE_KEYS = {"status", "pagination", "data"}
+_PAGE_FRAME = pattern(rb'(?:[\s{}:,]|"(?:status|pagination|data)")*+')
 
 _decode_array = Decoder(list[Raw]).decode
 _decode_value = Decoder(Raw).decode
@@ -128,12 +128,21 @@ def _page_records(value: bytes) -> tuple[Record, ...]:
     """
     try:
         page = _decode_object(value)
-        if not page.keys() <= _PAGE_KEYS or "data" not in page:
+        if "data" not in page or not _is_only_a_page(value, page):
             return (value,)
         elements = _decode_array(page["data"])
     except _MALFORMED:
         return (value,)
     return tuple(_page_record(bytes(element)) for element in elements)
+
+
+def _is_only_a_page(value: bytes, page: dict[str, Raw]) -> bool:
+    """
+    Tell whether an object has the keys of a page alone, each once: of a repeated key one value would be lost.
+    """
+    for part in sorted((bytes(raw) for raw in page.values()), key=len, reverse=True):
+        value = value.replace(part, b"", 1)
+    return _PAGE_FRAME.fullmatch(value) is not None
 
 
 def _page_record(value: bytes) -> Record:
