@@ -24,6 +24,7 @@ Offset = NewType("Offset", int)
 LARGEST_RECORD_BYTES = 1_000_000
 """No OneLogin event comes near this; a destination refuses larger ones in any case."""
 
+LARGEST_ACCOUNT = 2**63 - 1
 A_DAY_US = 86_400_000_000
 LAST_SECOND = 2**32 - 1  # seconds are held in four bytes
 
@@ -219,14 +220,13 @@ def read(
         flags |= Flag.TIME_UNREADABLE
     elif sent_us > received_us + A_DAY_US:
         flags |= Flag.TIME_AHEAD
-    account = whole(fields.account_id)
     return Event(
         connector=connector,
         way=way,
         channel=channel,
         native=native,
         also=also,
-        account=account if isinstance(account, int) else None,
+        account=_account(fields.account_id),
         time_us=received_us if flags or sent_us is None else sent_us,
         sent_us=sent_us,
         received_us=received_us,
@@ -234,6 +234,11 @@ def read(
         fields=fields,
         raw=raw,
     )
+
+
+def _account(value: Any) -> int | None:
+    number = whole(value)
+    return number if type(number) is int and 0 <= number <= LARGEST_ACCOUNT else None
 
 
 def _hash(raw: bytes) -> bytes:

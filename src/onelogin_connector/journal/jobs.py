@@ -71,14 +71,14 @@ def prune_log(tables: LmdbTables, up_to: int, before: float) -> tuple[int, int]:
     blocks = records = 0
     tables.set_meta(b"last_offset", eight(tables.mirror.last_offset))
     with tables.txn.cursor(tables.dbs.log) as cursor:
-        found = cursor.first()
-        while found and blocks < PRUNE_CHUNK:
+        cursor.first()
+        while cursor.key() and blocks < PRUNE_CHUNK:
             block = Block.at_cursor(cursor)
             if block.last > up_to or block.at > before:
                 break
             records += block.last - block.first + 1
             blocks += 1
-            found = cursor.delete()
+            cursor.delete()
     return blocks, records
 
 

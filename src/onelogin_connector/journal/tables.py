@@ -324,10 +324,10 @@ class LmdbTables:
         removed = 0
         for db in (self.dbs.natives, self.dbs.groups):
             with self.txn.cursor(db) as cursor:
-                found = cursor.set_range(first)
                 left = limit
-                while found and cursor.key() < end and left != 0:
-                    found = cursor.delete()
+                cursor.set_range(first)
+                while first <= cursor.key() < end and left != 0:  # past the last key there is an empty one
+                    cursor.delete()
                     removed += 1
                     left = None if left is None else left - 1
         return removed

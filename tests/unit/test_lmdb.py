@@ -1,0 +1,444 @@
+"""
+What is the embedded journal's own: full disks, growth, readers, poison, lost and restored files.
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onelogin_connector.errors import HourPruned, JournalFull, Unavailable
+from onelogin_connector.event import Event, Flag, Kind, Offset, Way
+from onelogin_connector.journal.base import Checkpoint, Held, NewDeadLetter
+from onelogin_connector.journal.intake import Intake
+from onelogin_connector.journal.letters import RING_STEP
+from onelogin_connector.journal.lmdb import LmdbJournal
+from tests.contract.test_journal import api, event
+from tests.simulation.world import rows_of
+
+pytestmark = pytest.mark.anyio
+
+HOUR = 1_790_000_000 // 3_600
+DAYS = 86_400
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def open_journal(path: Path, **options: Any) -> LmdbJournal:
+    """Open a journal that does not look at this machine's disk."""
+    return LmdbJournal(path, **{"reserve_bytes": 0, **options})
+
+
+async def test_it_is_there_after_a_restart(tmp_path: Path) -> None:
+    """Everything that is told again after a restart is known, and offsets and checkpoints go on."""
+    journal = open_journal(tmp_path)
+    await journal.append([event(1), event(2)])
+    await journal.advance("store", Checkpoint(offset=2, delivered=2))
+    epoch = journal.epoch
+    await journal.close()
+    journal = open_journal(tmp_path)
+    receipt = await journal.append([event(1), api(2), event(3)])
+    assert (receipt.entries, receipt.twins, receipt.duplicates) == (1, 1, 1)
+    assert journal.epoch == epoch
+    assert journal.checkpoint("store") == Checkpoint(offset=2, delivered=2)
+    assert [entry.offset for entry in journal.read(Offset(0))] == [1, 2, 3, 4]
+    assert journal.counts()["acme"].duplicates == 1
+    await journal.close()
+
+
+async def test_a_checkpoint_needs_no_append(tmp_path: Path) -> None:
+    """Without traffic a checkpoint gets a group of its own soon."""
+    journal = open_journal(tmp_path)
+    await journal.advance("store", Checkpoint(offset=7))
+    while journal._writer.dirty_checkpoints:
+        await asyncio.sleep(0.01)
+    with journal._env.begin() as txn:
+        assert txn.get(b"store", db=journal._dbs.checkpoints) is not None
+    await journal.close()
+
+
+async def test_the_map_grows_while_others_read(tmp_path: Path) -> None:
+    """The writer grows the map between reads; nobody sees an error, nothing is lost."""
+    journal = open_journal(tmp_path, map_bytes=1 << 18)
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def read_on() -> None:
+        try:
+            while not stop.wait(0.001):
+                journal.read(Offset(0), records=50)
+                journal.dead_letters()
+        except BaseException as error:
+            failures.append(error)
+
+    readers = [threading.Thread(target=read_on) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for start in range(0, 4_000, 400):
+        await journal.append([event(start + number, notes="x" * 900) for number in range(400)])
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert failures == []
+    assert journal.stats()["entries"] == 4_000
+    assert journal._env.info()["map_size"] > 1 << 18
+    await journal.close()
+
+
+async def test_growth_waits_for_a_pinned_reader(tmp_path: Path) -> None:
+    """A read that takes long holds the growth up, and the append succeeds once it is over."""
+    journal = open_journal(tmp_path, map_bytes=1 << 18)
+    await journal.append([event(0)])
+    with journal._writer.gate, journal._env.begin():
+        appending = asyncio.create_task(
+            journal.append([event(number, notes="x" * 900) for number in range(1, 600)])
+        )
+        done, _ = await asyncio.wait({appending}, timeout=0.3)
+        assert not done
+    assert (await appending).entries == 599
+    await journal.close()
+
+
+async def test_a_poison_request_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When one request of a group cannot be taken in, the others are, and nothing of it stays."""
+    journal = open_journal(tmp_path)
+    admit = Intake.admit
+
+    def poisoned(self: Intake, records: Any, dead: Any) -> Any:
+        receipt = admit(self, records, dead)
+        if any(placed.record.event.fields.notes == "poison" for placed in records):
+            raise ZeroDivisionError("poison")
+        return receipt
+
+    monkeypatch.setattr(Intake, "admit", poisoned)
+    requests = [[event(number), event(number + 100)] for number in range(20)]
+    requests[7] = [event(7), event(107, notes="poison")]
+    results = await asyncio.gather(*(journal.append(each) for each in requests), return_exceptions=True)
+    assert [number for number, result in enumerate(results) if isinstance(result, Exception)] == [7]
+    assert isinstance(results[7], ZeroDivisionError)
+    natives = {entry.native for entry in journal.read(Offset(0))}
+    assert natives == {each.native for number, each_ in enumerate(requests) if number != 7 for each in each_}
+    assert journal.counts()["acme"].events == 38
+    monkeypatch.undo()
+    assert (await journal.append([event(7)])).entries == 1
+    await journal.close()
+
+
+async def test_intake_stops_at_the_reserve(tmp_path: Path) -> None:
+    """Below the reserve nothing more comes in, and the error says what to do; checkpoints still move."""
+    free = [500]
+    journal = open_journal(tmp_path, reserve_bytes=1_000, free_space=lambda _: (free[0], 10_000))
+    with pytest.raises(JournalFull, match="Make room"):
+        await journal.append([event(1)])
+    assert "reserve" in journal.writable()
+    await journal.advance("store", Checkpoint(offset=0), [NewDeadLetter("acme", "delivery", "no", b"{}")])
+    free[0] = 5_000
+    journal._free = (0.0, 0, 0)
+    assert (await journal.append([event(1)])).entries == 1
+    assert journal.writable() == ""
+    await journal.close()
+
+
+FULL_DISK = """
+    import asyncio, resource, signal, sys
+    from pathlib import Path
+    from onelogin_connector.errors import Unavailable
+    from onelogin_connector.journal.lmdb import LmdbJournal
+    from tests.contract.test_journal import event
+
+    async def main():
+        journal = LmdbJournal(Path(sys.argv[1]), reserve_bytes=0)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
+        kept, refused = 0, 0
+        for start in range(0, 4_000, 100):
+            try:
+                kept += (await journal.append([event(start + n, notes="x" * 900) for n in range(100)])).entries
+            except Unavailable:
+                refused += 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        again = (await journal.append([event(n, notes="x" * 900) for n in range(4_000)])).entries
+        assert kept and refused and kept + again == 4_000, (kept, refused, again)
+        assert len({e.native for e in journal.read(0, records=9_999, size_bytes=1 << 30)}) == 4_000
+        await journal.close()
+        print("ok")
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    asyncio.run(main())
+"""
+
+
+def test_a_full_disk_is_an_error_and_no_loss(tmp_path: Path) -> None:
+    """When the file cannot grow, appends fail as Unavailable; with room again everything goes on."""
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FULL_DISK), str(tmp_path / "j")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert run.stdout == "ok\n", run.stderr
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+async def test_readers_of_dead_processes_are_cleared(tmp_path: Path) -> None:
+    """What a killed process left in the reader table does not pin pages for ever."""
+    journal = open_journal(tmp_path)
+    await journal.append([event(1)])
+    code = """
+        import lmdb, os, signal, sys
+        env = lmdb.open(sys.argv[1], max_dbs=16, readonly=True)
+        txn = env.begin()
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert journal.check_readers() == 1
+    assert journal.check_readers() == 0
+    await journal.close()
+
+
+async def test_pruning_keeps_what_is_owed_or_young(tmp_path: Path) -> None:
+    """Records leave only when every sink has them and they are old; their keys stay."""
+    clock = Clock()
+    journal = open_journal(tmp_path, clock=clock, keep_delivered_hours=1)
+    await journal.append([event(number) for number in range(600)])
+    assert await journal.prune(Offset(600)) == 0
+    clock.now += 3_601
+    await journal.append([event(number) for number in range(600, 700)])
+    assert await journal.prune(Offset(300)) == 256  # whole blocks
+    assert await journal.prune(Offset(700)) == 344
+    assert [entry.offset for entry in journal.read(Offset(0))][:1] == [601]
+    assert (await journal.append([event(5)])).duplicates == 1
+    await journal.close()
+    journal = open_journal(tmp_path, clock=clock, keep_delivered_hours=0)
+    clock.now += 10
+    assert await journal.prune(Offset(700)) == 100
+    await journal.close()
+    journal = open_journal(tmp_path, clock=clock)
+    await journal.append([event(9_000)])
+    assert journal.last_offset == 701, "offsets go on after everything was pruned"
+    await journal.close()
+
+
+def recalling(held: dict[int, list[Held] | None], asked: list[int]) -> Callable[[int], Any]:
+    """Return a store's part of bringing keys back."""
+
+    async def recall(hour: int) -> list[Held] | None:
+        asked.append(hour)
+        return held.get(hour, [])
+
+    return recall
+
+
+def held_of(journal: LmdbJournal) -> list[Held]:
+    """Return what a store would hold of a journal's records."""
+    entries = journal.read(Offset(0))
+    natives = {entry.raw: entry.native for entry in entries}
+    return [
+        Held(key, "acme", 1, [(natives[raw], raw) for raw in (row.webhook, row.api) if raw])
+        for key, row in rows_of(entries).items()
+    ]
+
+
+async def prepare_pruned(path: Path, clock: Clock, **options: Any) -> tuple[LmdbJournal, list[Held]]:
+    """Return a journal whose keys were pruned, and what the store holds."""
+    journal = open_journal(path, clock=clock, **options)
+    await journal.append([event(1), event(2), api(2), event(3, user_id=2), api(4)])
+    held = held_of(journal)
+    clock.now += 8 * DAYS
+    assert await journal.prune_keys(Offset(4)) == 0, "the hour's last record is not in every sink yet"
+    assert await journal.prune_keys(Offset(5)) == 10
+    return journal, held
+
+
+async def test_pruned_keys_come_back_from_the_store(tmp_path: Path) -> None:
+    """A record of a pruned hour is recognised, as a repeat, as a twin, and as new."""
+    asked: list[int] = []
+    held: dict[int, list[Held] | None] = {}
+    journal, held[HOUR] = await prepare_pruned(tmp_path, Clock(), recall=recalling(held, asked))
+    receipt = await journal.append([event(1), api(1), api(2), event(2), event(4), event(9)])
+    assert (receipt.entries, receipt.twins, receipt.duplicates) == (1, 2, 3)
+    assert (await journal.append([api(3, user_id=2), api(9)])).twins == 2
+    assert set(asked) == {HOUR}
+    assert len(asked) == 1
+    assert all(not entry.flags for entry in journal.read(Offset(0)))
+    await journal.close()
+
+
+async def test_records_of_pruned_hours_without_a_store(tmp_path: Path) -> None:
+    """A webhook is kept and marked; an import is refused unless a person accepts duplicates."""
+    journal, _ = await prepare_pruned(tmp_path, Clock())
+    with pytest.raises(HourPruned, match="accept duplicates"):
+        await journal.append([event(1, way=Way.IMPORT)])
+    assert (await journal.append([event(1)])).entries == 1
+    assert (await journal.append([event(1)])).duplicates == 1
+    receipt = await journal.append([event(2, way=Way.IMPORT)], accept_duplicates=True)
+    assert receipt.entries == 1
+    assert [entry.flags for entry in journal.read(Offset(5))] == [Flag.UNVERIFIED, Flag.UNVERIFIED]
+    assert journal.counts()["acme"].unverified == 2
+    await journal.close()
+
+
+async def test_hours_the_store_has_given_up(tmp_path: Path) -> None:
+    """When the store does not hold the hour any more either, the record is kept and marked."""
+    held: dict[int, list[Held] | None] = {HOUR: None}
+    journal, _ = await prepare_pruned(tmp_path, Clock(), recall=recalling(held, []))
+    await journal.append([event(1)])
+    assert journal.read(Offset(5))[0].flags == Flag.UNVERIFIED
+    await journal.close()
+
+
+async def test_a_lost_journal_asks_the_store(tmp_path: Path) -> None:
+    """After a renewal every hour is brought back first, so that the new journal doubles nothing."""
+    first = open_journal(tmp_path / "lost")
+    await first.append([event(1), api(1), event(2)])
+    held = held_of(first)
+    await first.close()
+    asked: list[int] = []
+    journal = open_journal(tmp_path / "new", recall=recalling({HOUR: held}, asked))
+    epoch = journal.epoch
+    await journal.renew()
+    receipt = await journal.append([event(1), api(1), api(2), event(3)])
+    assert journal.epoch != epoch
+    assert (receipt.entries, receipt.twins, receipt.duplicates) == (1, 1, 2)
+    assert asked == [HOUR]
+    twin = next(entry for entry in journal.read(Offset(0)) if entry.kind == Kind.TWIN)
+    assert twin.of == held[1].key
+    await journal.close()
+
+
+async def test_concurrent_requests_recall_an_hour_once(tmp_path: Path) -> None:
+    """Many requests for one pruned hour share one question to the store."""
+    asked: list[int] = []
+    held: dict[int, list[Held] | None] = {}
+    journal, held[HOUR] = await prepare_pruned(tmp_path, Clock(), recall=recalling(held, asked))
+    receipts = await asyncio.gather(*(journal.append([event(number)]) for number in (1, 2, 3, 50, 51)))
+    assert sum(receipt.entries for receipt in receipts) == 2
+    assert asked == [HOUR]
+    await journal.close()
+
+
+async def test_the_ring_of_hostile_requests_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies without JSON are bounded per connector; acknowledged records' letters are not."""
+    monkeypatch.setattr("onelogin_connector.journal.letters.RING_LETTERS", 10)
+    journal = open_journal(tmp_path)
+    await journal.append([], NewDeadLetter("acme", "record", "bad", b"kept"))
+    for number in range(3 * RING_STEP):
+        await journal.bury(NewDeadLetter("acme", "request", "no JSON", b"%d" % number))
+    letters = journal.dead_letters(limit=1_000)
+    assert letters[0].body == b"kept"
+    assert 10 <= len(letters) <= 11 + RING_STEP
+    assert letters[-1].body == b"%d" % (3 * RING_STEP - 1)
+    await journal.close()
+
+
+async def test_a_backup_is_a_journal(tmp_path: Path) -> None:
+    """A copy made under load opens as a journal that knows what was there."""
+    journal = open_journal(tmp_path / "j")
+    await journal.append([event(number) for number in range(100)])
+    more = [asyncio.create_task(journal.append([event(number)])) for number in range(100, 200)]
+    await journal.backup(tmp_path / "copy")
+    await asyncio.gather(*more)
+    await journal.close()
+    copy = open_journal(tmp_path / "copy")
+    assert (await copy.append([event(number) for number in range(100)])).duplicates == 100
+    assert copy.epoch
+    await copy.close()
+
+
+async def test_the_time_rule_is_counted_both_ways(tmp_path: Path) -> None:
+    """Where the API's fraction tells the rules apart, it is counted under which one twins meet."""
+    journal = open_journal(tmp_path, time_rules={"acme": "round"})
+    late = "2026-09-21T14:13:19.700Z"
+    await journal.append([event(number) for number in range(3)])
+    receipt = await journal.append([api(number, created_at=late) for number in range(3)])
+    counts = journal.counts()["acme"]
+    assert receipt.twins == 3
+    assert (counts.api_records, counts.match_floor, counts.match_round) == (3, 0, 3)
+    await journal.close()
+
+
+async def test_contradictions_are_counted_by_field(tmp_path: Path) -> None:
+    """Records that differ in one known field are two events, and the field is named."""
+    journal = open_journal(tmp_path)
+    await journal.append([event(1, policy_id=5, group_id=None)])
+    receipt = await journal.append([api(1, policy_id=6, group_id=3)])
+    assert receipt.entries == 1
+    assert journal.counts()["acme"].contradictions == {"policy_id": 1}
+    await journal.close()
+
+
+async def test_a_closed_disk_is_unavailable(tmp_path: Path) -> None:
+    """An error of the database reaches the caller as Unavailable, saying what to look at."""
+    journal = open_journal(tmp_path)
+    original = journal._writer.env
+
+    class Broken:
+        def begin(self, *, write: bool = False) -> Any:
+            if write:
+                raise OSError(5, "Input/output error")
+            return original.begin()
+
+    journal._writer.env = Broken()  # type: ignore[assignment]
+    with pytest.raises(Unavailable, match="Check the disk"):
+        await journal.append([event(1)])
+    journal._writer.env = original
+    assert (await journal.append([event(1)])).entries == 1
+    await journal.close()
+
+
+def test_crashes_lose_and_double_nothing(tmp_path: Path) -> None:
+    """Hundreds of processes killed in mid-write leave a journal that holds what it answered, once."""
+    for seed, rounds in (("first", 150), ("second", 150)):
+        run = subprocess.run(
+            [sys.executable, "-m", "tests.simulation.crashes", str(tmp_path / seed), seed, str(rounds)],
+            capture_output=True,
+            text=True,
+            timeout=170,
+            check=False,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONPATH": "src"},
+        )
+        assert run.returncode == 0, run.stderr
+        assert int(run.stdout) > rounds // 2
+
+
+def events_of_two_hours() -> list[Event]:
+    """Return records on both sides of an hour's border."""
+    before = event(1, event_timestamp="2026-09-21 13:59:59 UTC", notes="Correlation_id: 1")
+    after = api(1, created_at="2026-09-21T14:00:00.200Z", notes="Correlation_id: 1")
+    return [before, after]
+
+
+async def test_a_pair_across_the_border_of_an_hour(tmp_path: Path) -> None:
+    """Keys of both hours are brought back when only one record's hour was touched."""
+    clock = Clock()
+    asked: list[int] = []
+    held: dict[int, list[Held] | None] = {}
+    journal = open_journal(tmp_path, clock=clock, recall=recalling(held, asked))
+    webhook, listed = events_of_two_hours()
+    await journal.append([webhook])
+    held[webhook.time_us // 3_600_000_000] = held_of(journal)
+    clock.now += 8 * DAYS
+    await journal.prune_keys(Offset(1))
+    receipt = await journal.append([listed])
+    assert (receipt.entries, receipt.twins) == (0, 1)
+    await journal.close()
