@@ -4,12 +4,33 @@ Cut journal records into batches by count, bytes and age.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from onelogin_connector.event import Entry, Kind, Offset
-from onelogin_connector.sinks.base import Limits
 
 Skips = Callable[[Entry], str | None]
 """An entry → the name of the setting by which the sink is not to get it, or None."""
+
+
+class Limits(Protocol):
+    """
+    Bounds of a batch, as ``sinks.base.Limits`` has them.
+    """
+
+    @property
+    def records(self) -> int:
+        """Most entries."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Most bytes of raw records, together."""
+        ...
+
+    @property
+    def max_batch_seconds(self) -> float:
+        """How long an entry may wait for company."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,171 @@
+-- name: add_user
+-- Add a user, unless the name is taken.
+INSERT INTO users (name, role, password_hash, created_at) VALUES (:name, :role, :password_hash, :now)
+ON CONFLICT DO NOTHING;
+
+-- name: users
+-- All users by name.
+SELECT name, role, created_at FROM users ORDER BY name;
+
+-- name: user
+-- One user with the password's hash.
+SELECT name, role, created_at, password_hash FROM users WHERE name = :name;
+
+-- name: set_password
+-- Replace a password's hash.
+UPDATE users SET password_hash = :password_hash WHERE name = :name;
+
+-- name: remove_user
+-- Remove a user with sessions and links, unless it is the last administrator.
+DELETE FROM users WHERE name = :name
+AND (role <> 'admin' OR (SELECT count(*) FROM users WHERE role = 'admin') > 1);
+
+-- name: count_admins
+-- How many administrators there are.
+SELECT count(*) AS count FROM users WHERE role = 'admin';
+
+-- name: add_link
+-- Keep a one-time sign-in link.
+INSERT INTO links (hash, user, expires_at) VALUES (:hash, :user, :expires_at);
+
+-- name: use_link
+-- Take a link away and say whose it was.
+DELETE FROM links WHERE hash = :hash RETURNING user, expires_at;
+
+-- name: add_session
+-- Keep a session.
+INSERT INTO sessions (hash, user, created_at, expires_at, peer) VALUES (:hash, :user, :now, :expires_at, :peer);
+
+-- name: session
+-- A session that has not expired, with its user's present role.
+SELECT s.user, u.role, s.created_at, s.expires_at, s.peer FROM sessions s JOIN users u ON u.name = s.user
+WHERE s.hash = :hash AND s.expires_at > :now;
+
+-- name: end_session
+-- Sign out.
+DELETE FROM sessions WHERE hash = :hash;
+
+-- name: end_sessions
+-- Sign a user out everywhere.
+DELETE FROM sessions WHERE user = :user;
+
+-- name: end_links
+-- Void a user's sign-in links.
+DELETE FROM links WHERE user = :user;
+
+-- name: forget_expired_sessions
+-- Remove sessions that have expired.
+DELETE FROM sessions WHERE expires_at <= :now;
+
+-- name: forget_expired_links
+-- Remove links that have expired.
+DELETE FROM links WHERE expires_at <= :now;
+
+-- name: add_api_token
+-- Keep an API token.
+INSERT INTO api_tokens (hash, name, role, created_by, created_at, expires_at)
+VALUES (:hash, :name, :role, :created_by, :now, :expires_at) RETURNING id;
+
+-- name: api_token
+-- A token that has not expired.
+SELECT id, name, role, created_by, created_at, expires_at, used_at FROM api_tokens
+WHERE hash = :hash AND (expires_at IS NULL OR expires_at > :now);
+
+-- name: touch_api_token
+-- Note the last use.
+UPDATE api_tokens SET used_at = :now WHERE id = :id;
+
+-- name: api_tokens
+-- All API tokens, newest first.
+SELECT id, name, role, created_by, created_at, expires_at, used_at FROM api_tokens ORDER BY id DESC;
+
+-- name: revoke_api_token
+-- Remove an API token.
+DELETE FROM api_tokens WHERE id = :id;
+
+-- name: webhook_tokens
+-- The valid tokens of a connector, newest first.
+SELECT hash, created_at, expires_at FROM webhook_tokens
+WHERE connector = :connector AND (expires_at IS NULL OR expires_at > :now)
+ORDER BY created_at DESC, rowid DESC;
+
+-- name: add_webhook_token
+-- Keep a webhook token.
+INSERT INTO webhook_tokens (hash, connector, created_at) VALUES (:hash, :connector, :now);
+
+-- name: expire_webhook_token
+-- Let a webhook token end.
+UPDATE webhook_tokens SET expires_at = min(coalesce(expires_at, :expires_at), :expires_at) WHERE hash = :hash;
+
+-- name: forget_webhook_tokens
+-- Remove the tokens of a connector that have expired.
+DELETE FROM webhook_tokens WHERE connector = :connector AND expires_at <= :now;
+
+-- name: remove_webhook_tokens
+-- Remove every token of a connector.
+DELETE FROM webhook_tokens WHERE connector = :connector;
+
+-- name: add_audit
+-- Note who did what.
+INSERT INTO audit (at, actor, action, target, detail) VALUES (:now, :actor, :action, :target, :detail);
+
+-- name: audit
+-- The latest deeds before an id, newest first.
+SELECT id, at, actor, action, target, detail FROM audit WHERE id < :before ORDER BY id DESC LIMIT :limit;
+
+-- name: save_part
+-- Make or change a connector or sink.
+INSERT INTO parts (kind, id, settings, created_at, updated_at) VALUES (:kind, :id, :settings, :now, :now)
+ON CONFLICT (kind, id) DO UPDATE SET settings = excluded.settings, updated_at = excluded.updated_at;
+
+-- name: parts
+-- All connectors or all sinks made in the console.
+SELECT id, settings, created_at, updated_at FROM parts WHERE kind = :kind ORDER BY id;
+
+-- name: remove_part
+-- Remove a connector or sink with its secrets.
+DELETE FROM parts WHERE kind = :kind AND id = :id;
+
+-- name: save_secret
+-- Keep an encrypted secret.
+INSERT INTO secrets (kind, id, name, bound_to, cipher) VALUES (:kind, :id, :name, :bound_to, :cipher)
+ON CONFLICT (kind, id, name) DO UPDATE SET bound_to = excluded.bound_to, cipher = excluded.cipher;
+
+-- name: secret
+-- An encrypted secret, if it may be sent to this host.
+SELECT cipher FROM secrets WHERE kind = :kind AND id = :id AND name = :name AND bound_to = :bound_to;
+
+-- name: void_secrets
+-- Remove the secrets of a part that are bound to another host.
+DELETE FROM secrets WHERE kind = :kind AND id = :id AND bound_to <> :bound_to;
+
+-- name: all_secrets
+-- Every secret, to encrypt it anew.
+SELECT rowid AS row, cipher FROM secrets;
+
+-- name: replace_cipher
+-- Put a newly encrypted secret in place of the old.
+UPDATE secrets SET cipher = :cipher WHERE rowid = :row;
+
+-- name: save_check
+-- Keep the latest check of a target.
+INSERT INTO checks (target, ok, at, stages) VALUES (:target, :ok, :now, :stages)
+ON CONFLICT (target) DO UPDATE SET ok = excluded.ok, at = excluded.at, stages = excluded.stages;
+
+-- name: checks
+-- The latest check of every target.
+SELECT target, ok, at, stages FROM checks ORDER BY target;
+
+-- name: save_query
+-- Keep a query under a name.
+INSERT INTO saved_queries (name, text, author, updated_at) VALUES (:name, :text, :author, :now)
+ON CONFLICT (name) DO UPDATE SET text = excluded.text, author = excluded.author, updated_at = excluded.updated_at
+RETURNING id;
+
+-- name: saved_queries
+-- All kept queries by name.
+SELECT id, name, text, author, updated_at FROM saved_queries ORDER BY name;
+
+-- name: remove_query
+-- Remove a kept query.
+DELETE FROM saved_queries WHERE id = :id;
