@@ -2,11 +2,14 @@
 Every sink keeps the contract of ``sinks/base.py``.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from onelogin_connector.sinks.base import Limits
+from onelogin_connector.sinks.store import StoreSink
+from onelogin_connector.store import Store
 from onelogin_connector.testing.sinks import FakeSink, SinkContract
 
 POISON = b'{"notes":"never"}'
@@ -42,6 +45,25 @@ class TestFakeSink(SinkContract):
 class TestFakeSinkWithPosition(TestFakeSink):
     keeps_position: ClassVar[bool] = True
     repeats: ClassVar[bool] = False
+
+
+class TestStoreSink(SinkContract):
+    repeats: ClassVar[bool] = False
+
+    @pytest.fixture(autouse=True)
+    def stores(self):
+        self.stores = {}
+        yield
+        for store in self.stores.values():
+            store.close()
+
+    def make(self, folder):
+        if folder not in self.stores and folder != Path():
+            self.stores[folder] = Store.open(folder / "store", names=lambda _: None)
+        return StoreSink(self.stores.get(folder), lambda: "epoch")
+
+    def received(self, sink):
+        return [record.raw for record in sink._store.entries(-1, 1_000, "epoch", 1_000)]
 
 
 class Losing(FakeSink):
