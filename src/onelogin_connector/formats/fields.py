@@ -137,13 +137,11 @@ def _read_known(
         more[name] = value
 
 
-def _read_nested(
-    parent: str, object_: dict[str, Any], values: dict[str, Any], more: dict[str, Any]
-) -> None:
+def _read_nested(parent: str, object_: dict[str, Any], values: dict[str, Any], more: dict[str, Any]) -> None:
     """
     Take ``create._id`` and ``user_attributes.*`` apart; a field that also stands beside them wins.
     """
-    rest = {}
+    rest: dict[str, Any] = {}
     for key, value in object_.items():
         name = f"{parent}_{key.lstrip('_')}"
         if value is None or value == "":
@@ -186,7 +184,7 @@ def _members_one_by_one(raw: bytes) -> Mapping[str, Any]:
         parts = _raw_members(raw.decode("utf-8", "replace"))
     except _UNREADABLE:
         return {}
-    found = {}
+    found: dict[str, Any] = {}
     for name, part in parts.items():
         try:
             found[name] = _value(part)

@@ -64,5 +64,6 @@ def compile(text: str, schema: Schema) -> Compiled:
         return translate(text, schema)
     except RecursionError:
         raise QueryError(
-            "The query is too deeply nested.", action="Name parts of it with let, or use in (…) for long or-chains."
+            "The query is too deeply nested.",
+            action="Name parts of it with let, or use in (…) for long or-chains.",
         ) from None

@@ -15,16 +15,37 @@ from onelogin_connector.kql.text import Token, find_name, near, place_of, tokens
 
 SEE_DOCS = "docs/kql.md lists what is supported."
 
-SUPPORTED = (
-    "count datatable distinct extend filter getschema invoke join limit lookup mv-expand order parse print "
-    "project project-away project-rename range render sort summarize take top union where"
-).split()
-OPERATORS = (
-    "as consume count datatable distinct evaluate extend facet filter find fork getschema invoke join limit "
-    "lookup make-series mv-apply mv-expand order parse parse-kv parse-where partition print project project-away "
-    "project-keep project-rename project-reorder range reduce render sample sample-distinct scan search "
-    "serialize sort summarize take top top-hitters top-nested union where"
-).split()
+SUPPORTED = frozenset(
+    {"count", "datatable", "distinct", "extend", "filter", "getschema", "invoke", "join", "limit", "lookup"}
+    | {"mv-expand", "order", "parse", "print", "project", "project-away", "project-rename", "range", "render"}
+    | {"sort", "summarize", "take", "top", "union", "where"}
+)
+OPERATORS = SUPPORTED | {
+    *(
+        "as",
+        "consume",
+        "evaluate",
+        "facet",
+        "find",
+        "fork",
+        "make-series",
+        "mv-apply",
+        "parse-kv",
+        "parse-where",
+    ),
+    *(
+        "partition",
+        "project-keep",
+        "project-reorder",
+        "reduce",
+        "sample",
+        "sample-distinct",
+        "scan",
+        "search",
+    ),
+    *("serialize", "top-hitters", "top-nested", "externaldata"),
+}
+"""Operators that KQL has."""
 
 NEW_NAMES = {
     "makeset": "make_set",
@@ -45,7 +66,6 @@ _CONVERSION = pattern(r"""Could not convert string ['"](.*?)['"] to (\w+)""", DO
 _FUNCTION = pattern(r"No function matches the given name and argument types '([^'(]+)\(")
 _TIME = pattern(r"invalid timestamp|invalid date field|timestamp field value out of range", IGNORECASE)
 _RULE = pattern(r"([A-Z]\w*?)(?:Operator|Expression|Statement)")
-_WORDS = pattern(r"[A-Z][a-z]*")
 _INSIDE = (".py", "docs/", "wave", "duckdb", "DuckDB", "schema=", "R2", "SQL")
 """What a hint of the translator about its own insides contains."""
 
@@ -111,7 +131,7 @@ def syntax(text: str, line: int, column: int, message: str) -> QueryError:
         if word not in SUPPORTED:
             what, action = f"The operator {word} is not supported.", SEE_DOCS
     else:
-        what, action = f"There is no operator {word}.", _renamed(word) or near(word, SUPPORTED)
+        what, action = f"There is no operator {word}.", _renamed(word) or near(word, sorted(SUPPORTED))
     return QueryError(what, action=action, line=place.line, column=place.column)
 
 
@@ -137,7 +157,9 @@ def unsupported(text: str, construct: str, hint: str, line: int, column: int) ->
         line, column = place.line, place.column
     what = f"The function {name}" if "function" in kind or "aggregate" in kind else name
     if hint and not any(sign in hint for sign in _INSIDE):
-        return QueryError(f"{what} cannot be used like this: {hint}.", action=SEE_DOCS, line=line, column=column)
+        return QueryError(
+            f"{what} cannot be used like this: {hint}.", action=SEE_DOCS, line=line, column=column
+        )
     return QueryError(
         f"{what} is not supported.", action=_renamed(name) or SEE_DOCS, line=line, column=column
     )
@@ -148,8 +170,10 @@ def _in_kql(construct: str) -> str:
     Return a grammar rule's name as KQL spells it: ``MakeSeriesOperator`` is ``make-series``.
     """
     rule = _RULE.fullmatch(construct)
-    word = "-".join(_WORDS.findall(rule.group(1))).lower() if rule else construct
-    return word.replace("external-data", "externaldata")
+    if not rule:
+        return construct
+    bare = rule.group(1).lower()
+    return next((operator for operator in OPERATORS if operator.replace("-", "") == bare), bare)
 
 
 def _renamed(name: str) -> str:
@@ -191,7 +215,8 @@ def of_database(message: str, text: str, schema: Schema) -> QueryError:
         return _no_column(column.group(1), text, schema)
     if _NO_CONDITION.search(message):
         return QueryError(
-            "A condition must be true or false, and this one is neither.", action="Compare with ==, not with =."
+            "A condition must be true or false, and this one is neither.",
+            action="Compare with ==, not with =.",
         )
     if _TIME.search(message):
         return QueryError(
@@ -218,7 +243,9 @@ def of_database(message: str, text: str, schema: Schema) -> QueryError:
         return QueryError(
             "summarize uses a column outside of an aggregate.", action="Put it after by, or into take_any(…)."
         )
-    return QueryError("The query cannot be run as it is written.", action=f"Check types and names. {SEE_DOCS}")
+    return QueryError(
+        "The query cannot be run as it is written.", action=f"Check types and names. {SEE_DOCS}"
+    )
 
 
 def _no_column(name: str, text: str, schema: Schema) -> QueryError:

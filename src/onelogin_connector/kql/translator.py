@@ -83,9 +83,7 @@ def _tables(tree: ir.Query, text: str, schema: dict[str, list[str]]) -> Iterator
             raise QueryError("The query reads something that is neither a table nor written in it.")
 
 
-def _table(
-    node: ir.TableRef, text: str, schema: dict[str, list[str]], named: set[str]
-) -> Iterator[str]:
+def _table(node: ir.TableRef, text: str, schema: dict[str, list[str]], named: set[str]) -> Iterator[str]:
     if node.cluster is not None:
         raise _refusal(text, "cluster", "Other clusters cannot be read.", "Name the table alone.")
     if node.database is not None:
@@ -109,7 +107,9 @@ def _check_case(tree: ir.Query, text: str, known: list[str]) -> None:
         if isinstance(node, ir.ColumnRef) and node.name not in known and node.name not in given:
             meant = folded.get(node.name.lower())
             if meant:
-                raise _refusal(text, node.name, f"There is no column {node.name} here.", near(node.name, known))
+                raise _refusal(
+                    text, node.name, f"There is no column {node.name} here.", near(node.name, known)
+                )
 
 
 def _nodes(value: Any) -> Iterator[ir.Node]:
@@ -132,9 +132,9 @@ def _bounded(value: Any) -> Any:
     """
     Give ``make_set(x, n)`` and ``make_list(x, n)`` their bound, which the library passes over.
     """
-    if isinstance(value, ir.NamedExpr) and (call := value.expr) and isinstance(call, ir.FunctionCall):
-        if call.name in _BOUNDED and len(call.args) == 2:
-            return _sliced(value, call)
+    call = value.expr if isinstance(value, ir.NamedExpr) else None
+    if isinstance(call, ir.FunctionCall) and call.name in _BOUNDED and len(call.args) == 2:
+        return _sliced(value, call)
     if is_dataclass(value) and not isinstance(value, type):
         changed = {field.name: _bounded(getattr(value, field.name)) for field in fields(value) if field.init}
         return replace(value, **changed)

@@ -39,7 +39,7 @@ def known() -> Mapping[int, EventType]:
     Return the types that were known when this program was released, by id.
     """
     text = files(__package__).joinpath("event_types.json").read_bytes()
-    return MappingProxyType({type.id: type for type in decode(text, type=_Catalogue).event_types})
+    return MappingProxyType({one.id: one for one in decode(text, type=_Catalogue).event_types})
 
 
 def name(id: int) -> str | None:

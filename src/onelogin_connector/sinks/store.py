@@ -76,7 +76,7 @@ class StoreSink:
         Take a batch in.
 
         Raises:
-            Refused: Some records can never be taken; all others are.
+            Refused: Some records can never be taken; nothing was.
             Unavailable: Nothing was taken.
         """
         await to_thread(self._store.insert, batch, self._epoch())
@@ -116,5 +116,7 @@ async def _stage(name: str, attempt: Callable[[], Awaitable[str]], action: str) 
     try:
         message = await attempt()
     except ConnectorError as error:
-        return Stage(name, StageState.FAILED, error.message, error.action or action, None, monotonic() - started)
+        return Stage(
+            name, StageState.FAILED, error.message, error.action or action, None, monotonic() - started
+        )
     return Stage(name, StageState.PASSED, message, seconds=monotonic() - started)

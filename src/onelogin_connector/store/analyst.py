@@ -7,13 +7,12 @@ Log Analytics cuts it.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from threading import Lock, Timer
 from time import monotonic
 from typing import Any, NamedTuple
-from collections.abc import Iterator
 
 import duckdb
 from msgspec import DecodeError, Struct
@@ -85,7 +84,8 @@ class Analyst:
         allowed = min(timeout_seconds, LONGEST_QUERY_SECONDS)
         if not self._turn.acquire(timeout=allowed):
             raise QueryError(
-                f"Another query has been running for {allowed:g} seconds.", action="Try again when it is done."
+                f"Another query has been running for {allowed:g} seconds.",
+                action="Try again when it is done.",
             )
         try:
             compiled = self._compile(text)

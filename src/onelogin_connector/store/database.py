@@ -16,7 +16,7 @@ from threading import RLock
 
 import duckdb
 
-from onelogin_connector.errors import Busy, ConfigError, Unavailable
+from onelogin_connector.errors import Busy, ConfigError, ConnectorError, Unavailable
 from onelogin_connector.store.migration import migrate
 
 DEFAULT_MEMORY = "1GB"
@@ -62,21 +62,14 @@ class Database:
         }
         try:
             self.writer = duckdb.connect(str(self.path), config=config)
-        except duckdb.IOException as error:
-            if "lock" in str(error):
-                raise Busy(
-                    f"Another process has {self.path} open.",
-                    action="Stop it, or ask the running service instead.",
-                ) from error
-            raise Unavailable(f"{self.path} cannot be opened: {first_line(error)}") from error
         except duckdb.Error as error:
-            raise ConfigError(
-                f"{self.path} cannot be opened as a store: {first_line(error)}",
-                action="Restore it from a backup, or move it away; a new one is made.",
-            ) from error
+            raise _why_not(self.path, error) from error
         try:
             migrate(self.writer)
             self._lock_down()
+        except duckdb.Error as error:
+            self.writer.close()
+            raise _why_not(self.path, error) from error
         except BaseException:
             self.writer.close()
             raise
@@ -93,8 +86,14 @@ class Database:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """
         Return a connection for one query of an analyst; the caller closes it.
+
+        Raises:
+            Unavailable: The store is closed.
         """
-        return self.reader.cursor()
+        try:
+            return self.reader.cursor()
+        except duckdb.ConnectionException as error:
+            raise Unavailable("The store is closed.") from error
 
     def reopen(self) -> None:
         """
@@ -111,6 +110,22 @@ class Database:
         with self.write_lock, self.read_lock:
             self.reader.close()
             self.writer.close()
+
+
+def _why_not(path: Path, error: duckdb.Error) -> ConnectorError:
+    """
+    Tell what stands in the way of opening a file.
+    """
+    text = str(error)
+    # a lock of another process, or this process has it open already, with its configuration locked
+    if "lock" in text or isinstance(error, duckdb.ConnectionException):
+        return Busy(f"{path} is open already.", action="Stop the other process, or ask the running service.")
+    if isinstance(error, duckdb.IOException) and "not a valid" not in text:
+        return Unavailable(f"{path} cannot be opened: {first_line(error)}")
+    return ConfigError(
+        f"{path} cannot be opened as a store: {first_line(error)}",
+        action="Restore it from a backup, or move it away; a new one is made.",
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -44,7 +44,7 @@ class Guard:
             QueryError: It does.
         """
         row = cursor.execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchone()
-        tree = decode(row[0]) if row else {"error": True}
+        tree: dict[str, Any] = decode(row[0]) if row else {"error": True}
         if tree.get("error") or len(tree.get("statements", ())) != 1:
             raise QueryError("The query cannot be run as it is written.", action=SEE_DOCS)
         nodes = list(_nodes(tree))
@@ -58,7 +58,9 @@ class Guard:
             name = str(node.get("table_name"))
             elsewhere = node.get("schema_name") or node.get("catalog_name")
             if elsewhere or name.lower() in self._inner or (name not in self._tables and name not in own):
-                raise QueryError(f"There is no table {name}.", action=f"There are {', '.join(sorted(self._tables))}.")
+                raise QueryError(
+                    f"There is no table {name}.", action=f"There are {', '.join(sorted(self._tables))}."
+                )
         elif kind == "TABLE_FUNCTION":
             function = node.get("function") or {}
             if function.get("function_name") not in ROW_FUNCTIONS:

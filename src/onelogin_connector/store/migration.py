@@ -44,21 +44,31 @@ def version_of(connection: duckdb.DuckDBPyConnection) -> int:
     return int(row[0]) if row else 0
 
 
-def migrate(connection: duckdb.DuckDBPyConnection, to_do: Sequence[Step] | None = None) -> int:
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     """
-    Bring a store to the newest version; returns it.
+    Bring a store to this program's version, and make its views.
 
     Raises:
         ConfigError: The store was made by a newer program.
     """
-    planned = steps() if to_do is None else list(to_do)
-    version, newest = version_of(connection), planned[-1].version
+    apply(connection, steps())
+    connection.execute(files(__package__).joinpath("views.sql").read_text("utf-8"))
+
+
+def apply(connection: duckdb.DuckDBPyConnection, to_do: Sequence[Step]) -> None:
+    """
+    Run the steps that a store lacks.
+
+    Raises:
+        ConfigError: The store has a later version than the last step.
+    """
+    version, newest = version_of(connection), to_do[-1].version
     if version > newest:
         raise ConfigError(
             f"The store has version {version}; this program knows versions up to {newest}.",
             action="Run the program that made it, or a newer one.",
         )
-    for step in planned:
+    for step in to_do:
         if step.version <= version:
             continue
         connection.begin()
@@ -69,5 +79,3 @@ def migrate(connection: duckdb.DuckDBPyConnection, to_do: Sequence[Step] | None 
         except BaseException:
             connection.rollback()
             raise
-    connection.execute(files(__package__).joinpath("views.sql").read_text("utf-8"))
-    return newest

@@ -89,8 +89,10 @@ class Store:
         """
         Take journal records in, each exactly once; those at or below the epoch's position are ignored.
 
+        A record with offset 0 comes outside the order: it is taken where no row has its key.
+
         Raises:
-            Refused: Some can never be taken; all others are, and the position has passed them.
+            Refused: Some can never be taken; nothing was.
             Unavailable: Nothing was taken; the same call may succeed later.
         """
         self._writer.insert(entries, epoch)

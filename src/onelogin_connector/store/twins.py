@@ -7,7 +7,7 @@ nothing of the former twin stays. Only columns that change are written; most twi
 bytes, and a column that is not touched is not rewritten on disk.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -113,7 +113,7 @@ def _merged(row: Row, twin: Entry, names: Names) -> tuple[Line, set[str]]:
     return rows.line(values, twin.raw), changed
 
 
-def _columns(reading: fields.Reading, time_us: int, names: Names) -> Mapping[str, Any]:
+def _columns(reading: fields.Reading, time_us: int, names: Names) -> dict[str, Any]:
     return rows.of_fields(reading.values, reading.more, time_us, names)
 
 

@@ -2,20 +2,20 @@
 Keeping the store in shape: retention, backup, restore.
 """
 
+from contextlib import suppress
 from pathlib import Path
+from shutil import copyfile
 from subprocess import run
 from sys import executable
 
 import duckdb
 
-from onelogin_connector.errors import ConfigError, ConnectorError, Unavailable
+from onelogin_connector.errors import Busy, ConfigError, Unavailable
 from onelogin_connector.store.database import Database, first_line
 from onelogin_connector.store.migration import version_of
 
 PRUNED_SECONDS = 3_600
 """Events are removed an hour at a time, so that intake waits for no more than that."""
-
-DAY_SECONDS = 86_400
 
 _COPY = """
 import duckdb, os, shutil, sys
@@ -68,10 +68,9 @@ def backup(database: Database, path: Path) -> None:
     """
     draft = path.with_name(path.name + ".part")
     with database.write_lock:
-        try:
+        # while a query runs it may be refused: the log is then copied beside the file, and taken in there
+        with suppress(duckdb.Error):
             database.writer.execute("CHECKPOINT")
-        except duckdb.Error:
-            pass  # a query is running: the log is copied beside the file, and taken in there
         # in another process: closing the file in this one would drop DuckDB's lock on it
         done = run(  # noqa: S603 - our own interpreter, our own lines
             [executable, "-I", "-c", _COPY, str(database.path), str(draft)],
@@ -93,7 +92,7 @@ def restore(backup_path: Path, path: Path) -> int:
 
     Raises:
         ConfigError: The backup is no store.
-        ConnectorError: The store at the path is open.
+        Busy: The store at the path is open.
     """
     try:
         with duckdb.connect(str(backup_path), read_only=True) as connection:
@@ -102,22 +101,23 @@ def restore(backup_path: Path, path: Path) -> int:
     except duckdb.Error as error:
         raise ConfigError(f"{backup_path} is no backup of a store: {first_line(error)}") from error
     if path.exists():
-        try:
-            duckdb.connect(str(path)).close()
-        except duckdb.IOException as error:
-            raise ConnectorError(
-                f"{path} is in use.", action="Stop the service, then restore."
-            ) from error
-        except duckdb.Error:
-            pass  # what is replaced need not be sound
+        _refuse_open(path)
     draft = path.with_name(path.name + ".part")
-    draft.write_bytes(b"")
-    with backup_path.open("rb") as source, draft.open("wb") as target:
-        while block := source.read(1 << 20):
-            target.write(block)
+    copyfile(backup_path, draft)
     path.with_name(path.name + ".wal").unlink(missing_ok=True)
     draft.replace(path)
     return version
+
+
+def _refuse_open(path: Path) -> None:
+    try:
+        duckdb.connect(str(path)).close()
+    except duckdb.ConnectionException as error:  # open in this very process
+        raise Busy(f"{path} is in use.", action="Close it, then restore.") from error
+    except duckdb.Error as error:
+        if "lock" in str(error):
+            raise Busy(f"{path} is in use.", action="Stop the service, then restore.") from error
+        # anything else is wrong with the file that is replaced, and need not be right
 
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:

@@ -4,8 +4,13 @@ Taking journal records in, each exactly once.
 The rows of a batch and the position up to which the journal is taken in commit in one transaction, so after
 a crash both are there or neither. Records at or below the position are ignored: a batch may be repeated.
 
-A record that DuckDB will not take is found by halving, in transactions that are rolled back; the others are
-kept, the position passes it, and its reason is reported, so that one bad record never blocks the rest.
+Keys settle what offsets cannot: a record that comes outside the order (offset 0, a replayed dead letter), and
+every record once the store has seen another epoch, whose journal may have been restored from a backup and
+brings some events again. It is taken only where no row has its key.
+
+A record that DuckDB will not take is found by halving, in transactions that are rolled back, and refused by
+its place in the batch; nothing of that batch is committed, so that the position never passes a record
+before the journal knows what became of it.
 """
 
 from collections.abc import Sequence
@@ -41,7 +46,8 @@ class Prepared(NamedTuple):
     A record with all that can be done before the transaction.
     """
 
-    index: int
+    place: int
+    """In the batch."""
     entry: Entry
     line: Line | None
     """None for a twin, whose columns depend on its entry's row."""
@@ -63,7 +69,7 @@ class Writer:
         Take records in, in order of their offsets, and move the position past them.
 
         Raises:
-            Refused: Some can never be taken; the others are, and the position has passed them all.
+            Refused: Some can never be taken; nothing was.
             Unavailable: Nothing was taken; the same call may succeed later.
         """
         if not entries:
@@ -75,10 +81,11 @@ class Writer:
                 prepared.append(Prepared(index, entry, self._line(entry, epoch)))
             except Exception as error:  # noqa: BLE001 - whatever is wrong with this record, the others go on
                 reasons[index] = f"It could not be read as a row: {error}."
-        with self._database.write_lock:
-            self._insert(prepared, epoch, int(entries[-1].offset), reasons)
+        if not reasons:
+            with self._database.write_lock:
+                reasons = self._insert(prepared, epoch)
         if reasons:
-            raise Refused(reasons, action="Look at their bytes among the dead letters.")
+            raise Refused(reasons)
 
     def trial(self) -> None:
         """
@@ -105,61 +112,89 @@ class Writer:
             return rows.of_entry(entry, epoch, self._names)
         return rows.of_change(entry, epoch) if entry.kind == Kind.CHANGE else None
 
-    def _insert(self, prepared: list[Prepared], epoch: str, last: int, reasons: dict[int, str]) -> None:
+    def _insert(self, prepared: list[Prepared], epoch: str) -> dict[int, str]:
+        """
+        Commit all records, or return why some cannot be taken.
+        """
         try:
             try:
-                self._transact(prepared, epoch, last)
+                self._transact(prepared, epoch)
             except PASSING:
                 raise
             except (duckdb.Error, ValueError, TypeError) as error:
-                reasons.update(self._refused(prepared, epoch, first_line(error)))
-                self._transact([one for one in prepared if one.index not in reasons], epoch, last)
+                reasons = self._refused(prepared, epoch, first_line(error))
+                if reasons:
+                    return reasons
+                raise Unavailable(f"The store did not take the events: {first_line(error)}") from error
         except PASSING as error:
             if isinstance(error, duckdb.FatalException | duckdb.InternalException):
                 self._database.reopen()
             raise Unavailable(f"The store did not take the events: {first_line(error)}") from error
-        except (duckdb.Error, ValueError, TypeError) as error:
-            raise Unavailable(f"The store did not take the events: {first_line(error)}") from error
+        return {}
 
     def _refused(self, prepared: list[Prepared], epoch: str, reason: str) -> dict[int, str]:
         """
         Find the records that cannot be taken, by halving a batch of which that is known.
         """
         if len(prepared) <= 1:
-            return {one.index: f"The store cannot hold it: {reason}" for one in prepared}
+            return {one.place: f"The store cannot hold it: {reason}" for one in prepared}
         middle = len(prepared) // 2
         found = {}
         for half in (prepared[:middle], prepared[middle:]):
             try:
-                self._transact(half, epoch, None)
+                self._transact(half, epoch, trial=True)
             except PASSING:
                 raise
             except (duckdb.Error, ValueError, TypeError) as error:
                 found.update(self._refused(half, epoch, first_line(error)))
         return found
 
-    def _transact(self, prepared: Sequence[Prepared], epoch: str, last: int | None) -> None:
+    def _transact(self, prepared: Sequence[Prepared], epoch: str, *, trial: bool = False) -> None:
         """
-        Insert in one transaction and move the position to ``last``; None is a trial that leaves no trace.
+        Insert in one transaction and move the position; a trial leaves no trace.
         """
         connection = self._database.writer
         connection.begin()
         try:
             position = position_of(connection, epoch)
-            fresh = [one for one in prepared if one.entry.offset > (position or 0)]
-            dropped = self._write(connection, fresh, epoch)
-            if last is not None and last > (position or 0):
+            fresh = self._fresh(connection, prepared, epoch, position or 0)
+            dropped = self._write(connection, fresh)
+            last = max((int(one.entry.offset) for one in prepared), default=0)
+            if last > (position or 0):
                 _move(connection, epoch, last, known=position is not None)
         except BaseException:
             _roll_back(connection)
             raise
-        if last is None:
+        if trial:
             connection.rollback()
         else:
             connection.commit()
             self.dropped_twins += dropped
 
-    def _write(self, connection: duckdb.DuckDBPyConnection, fresh: Sequence[Prepared], epoch: str) -> int:
+    def _fresh(
+        self, connection: duckdb.DuckDBPyConnection, prepared: Sequence[Prepared], epoch: str, position: int
+    ) -> list[Prepared]:
+        """
+        Leave out what is held already.
+        """
+        fresh = [one for one in prepared if one.entry.offset > position or not one.entry.offset]
+        others = connection.execute("SELECT 1 FROM positions WHERE epoch <> ? LIMIT 1", [epoch]).fetchone()
+        doubtful = {
+            one.place for one in fresh if one.entry.kind != Kind.TWIN and (others or not one.entry.offset)
+        }
+        if not doubtful:
+            return fresh
+        known = _known(connection, [one.entry for one in fresh if one.place in doubtful])
+        kept = []
+        for one in fresh:
+            if one.place in doubtful:
+                if one.entry.key in known:
+                    continue
+                known.add(one.entry.key)
+            kept.append(one)
+        return kept
+
+    def _write(self, connection: duckdb.DuckDBPyConnection, fresh: Sequence[Prepared]) -> int:
         for kind, statement in ((Kind.ENTRY, _INSERT_EVENTS), (Kind.CHANGE, _INSERT_CHANGES)):
             lines = [one.line for one in fresh if one.entry.kind == kind and one.line]
             if lines:
@@ -174,6 +209,28 @@ def position_of(connection: duckdb.DuckDBPyConnection, epoch: str) -> int | None
     """
     row = connection.execute("SELECT journal_offset FROM positions WHERE epoch = ?", [epoch]).fetchone()
     return int(row[0]) if row else None
+
+
+def _known(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> set[bytes]:
+    """
+    Return which of the records' keys have a row, as an event, a twin or a change.
+    """
+    found = connection.execute(
+        """
+        WITH asked AS (SELECT unnest($keys::UUID[]) AS key)
+        SELECT entry_key FROM events WHERE entry_key IN (SELECT key FROM asked)
+            AND event_time BETWEEN make_timestamp($low) AND make_timestamp($high)
+        UNION ALL SELECT twin_key FROM events WHERE twin_key IN (SELECT key FROM asked)
+            AND event_time BETWEEN make_timestamp($low - $near) AND make_timestamp($high + $near)
+        UNION ALL SELECT entry_key FROM changes WHERE entry_key IN (SELECT key FROM asked)""",
+        {
+            "keys": [entry.key.hex() for entry in entries],
+            "low": min(entry.time_us for entry in entries),
+            "high": max(entry.time_us for entry in entries),
+            "near": twins.NEAR_US,
+        },
+    ).fetchall()
+    return {key.bytes for (key,) in found}
 
 
 def _move(connection: duckdb.DuckDBPyConnection, epoch: str, last: int, *, known: bool) -> None:

@@ -1,0 +1,284 @@
+"""
+Queries by people: what they may reach, how long they may run, and what they are told.
+"""
+
+from threading import Event, Thread
+from time import monotonic
+
+import pytest
+
+from fixtures.kql_story import EPOCH, morning, record, webhook
+from onelogin_connector import kql
+from onelogin_connector.errors import QueryError
+from onelogin_connector.onelogin import event_types
+from onelogin_connector.store import Store
+from onelogin_connector.store.guard import Guard
+
+RUNAWAY = (
+    "range a from 1 to 100000 step 1 | extend k = 1 | join kind=inner (range b from 1 to 100000 step 1 | extend k = 1) on k"
+    " | where (a * b) % 7 == 3 | summarize sum(a * b)"
+)
+LARGE = "range a from 1 to 2000000 step 1 | summarize make_list(strcat(strrep('x', 1000), a))"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Give a store that holds the morning."""
+    store = Store.open(
+        tmp_path_factory.mktemp("query") / "store.duckdb", names=event_types.name, memory="300MB"
+    )
+    store.insert(morning(), EPOCH)
+    yield store
+    store.close()
+
+
+def refusal(store, text, **options):
+    """Run a query that must be refused; return the error."""
+    with pytest.raises(QueryError) as caught:
+        store.query(text, **options)
+    error = caught.value
+    for inside in ("SELECT", "_s0", "_s1", "Binder", "CAST(", "duckdb_kql", "wave", "Catalog", "LINE "):
+        assert inside not in str(error), "the message shows generated SQL"
+    return error
+
+
+UNREACHABLE = [
+    "duckdb_tables",
+    "duckdb_settings",
+    "sqlite_master",
+    "pragma_database_list",
+    "['duckdb_tables']",
+    "['pg_catalog.pg_class']",
+    "pg_class",
+    "['information_schema.tables']",
+    "['/etc/passwd']",
+    "['*.csv']",
+    "['https://example.com/x.parquet']",
+    "events",
+    "positions",
+    "versions",
+    "onelogin",
+    "['OneLogin\" UNION ALL --']",
+    "database('main').events",
+    "cluster('x').database('y').OneLogin",
+    "externaldata(x:string)['https://example.com/x']",
+    "union *, events",
+    "union duckdb_*",
+    "OneLogin | union sqlite_master",
+    "OneLogin | join (duckdb_tables) on $left.UserName == $right.table_name",
+    "OneLogin | where UserName in (duckdb_tables | project table_name)",
+    "print toscalar(duckdb_tables | count)",
+    "let f = () { duckdb_tables }; f()",
+    "let duckdb_tables = duckdb_tables; duckdb_tables",
+    "let sqlite_master = OneLogin; union sqlite_master, duckdb_tables",
+    ".show tables",
+    ".drop table OneLogin",
+    ".set-or-append OneLogin <| print 1",
+    "// harmless\n.show tables",
+    "OneLogin; OneLogin",
+    "OneLogin | take 1; .drop table events",
+]
+
+
+@pytest.mark.parametrize("text", UNREACHABLE)
+def test_nothing_but_our_tables_can_be_read(store, text):
+    """
+    The catalog, files, addresses, the tables below the views, and commands are refused with a reason.
+    """
+    assert refusal(store, text).message
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM events",
+        'SELECT * FROM "duckdb_tables"',
+        "SELECT * FROM duckdb_settings()",
+        'SELECT * FROM main."OneLogin"',
+        "WITH duckdb_tables AS (SELECT 1) SELECT * FROM duckdb_tables",
+        "SELECT (SELECT count(*) FROM sqlite_master)",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT 1; SELECT 2",
+        "DROP TABLE events",
+        "COPY events TO '/tmp/x'",
+        "SET threads = 1",
+        "ATTACH '/tmp/x'",
+        "PRAGMA database_list",
+    ],
+)
+def test_the_guard_reads_sql_for_itself(store, sql):
+    """
+    Even SQL that a faulty compiler might emit reaches nothing but the views.
+    """
+    guard = Guard(store._database.reader, frozenset({"OneLogin"}))
+    with pytest.raises(QueryError):
+        guard.check(store._database.cursor(), sql)
+    guard.check(store._database.cursor(), 'WITH a AS (SELECT * FROM "OneLogin") SELECT * FROM a, range(3)')
+
+
+def test_an_analysts_connection_is_locked(store):
+    """
+    Below all checks, the database itself refuses files and changed settings.
+    """
+    import duckdb
+
+    for sql in ("SELECT * FROM read_text('/etc/hostname')", "SET memory_limit = '9GB'", "INSTALL httpfs",
+                "SET enable_external_access = true", "COPY (SELECT 1) TO '/tmp/never'"):  # fmt: skip
+        with pytest.raises(duckdb.Error):
+            store._database.cursor().execute(sql)
+
+
+MISTAKES = [
+    ("", "empty", "OneLogin", (0, 0)),
+    ("OneLogin | where Foo == 1", "no column Foo", "", (1, 18)),
+    ("OneLogin\n| where UserNam == 'x'", "no column UserNam", "UserName", (2, 9)),
+    ("OneLogin | where username == 'x'", "no column username", "UserName", (1, 18)),
+    ("OneLogn | take 1", "no table OneLogn", "OneLogin", (1, 1)),
+    ("onelogin | take 1", "no table onelogin", "case-sensitive", (1, 1)),
+    ("OneLogin | summarise count()", "no operator summarise", "summarize", (1, 12)),
+    ("OneLogin | mv-apply x = Raw on (take 1)", "mv-apply", "docs/kql.md", (1, 12)),
+    (
+        "OneLogin | make-series count() on TimeGenerated step 1h",
+        "make-series is not supported",
+        "docs/kql.md",
+        (1, 12),
+    ),
+    ("OneLogin | search 'x'", "search is not supported", "docs/kql.md", (1, 12)),
+    ("OneLogin | evaluate bag_unpack(Raw)", "evaluate is not supported", "docs/kql.md", (1, 12)),
+    ("OneLogin | serialize", "serialize is not supported", "docs/kql.md", (1, 12)),
+    ("OneLogin | summarize makeset(UserName)", "makeset is not supported", "make_set", (1, 22)),
+    (
+        "OneLogin | extend x = ipv4_is_private(SrcIpAddr)",
+        "ipv4_is_private is not supported",
+        "docs/kql.md",
+        (1, 23),
+    ),
+    ("OneLogin | where UserName = 'x'", "condition", "==", (0, 0)),
+    ("OneLogin | where UserId == 'abc'", "'abc'", "tostring", (1, 28)),
+    ("OneLogin | where UserId has 'abc'", "type", "tostring", (0, 0)),
+    ("OneLogin | project UserId + UserName", "type", "tolong", (0, 0)),
+    ("OneLogin | where UserId > datetime(2026-01-01)", "different types", "tostring", (0, 0)),
+    ("OneLogin | where TimeGenerated > 'yesterday'", "time", "ago(1d)", (0, 0)),
+    ("OneLogin | where (UserId == 1", "( is not closed", "", (1, 18)),
+    ("OneLogin | where UserName == 'x", "' is not closed", "", (1, 30)),
+    ("OneLogin | take", "take", "", (1, 12)),
+    ("OneLogin | where UserId == 1 or", "", "", (1, 10)),
+    ("declare query_parameters(x:long); OneLogin | where UserId == x", "parameters", "let", (1, 1)),
+    ("OneLogin | where " + "(" * 400 + "1 == 1" + ")" * 400, "brackets", "let", (1, 58)),
+    ("OneLogin | where " + " + ".join(["UserId"] * 3000) + " > 1", "nested", "let", (0, 0)),
+    (
+        "OneLogin | where UserName in (" + ",".join(f"'{n:020d}'" for n in range(3000)) + ")",
+        "characters",
+        "",
+        (0, 0),
+    ),
+    ("OneLogin | where UserId == \0 1", "", "", (1, 28)),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "advises", "place"), MISTAKES, ids=[case[0][:60] for case in MISTAKES]
+)
+def test_mistakes_are_explained(store, text, says, advises, place):
+    """
+    A wrong query gets a sentence about its own words, what to do, and where.
+    """
+    error = refusal(store, text)
+    assert says in error.message
+    assert advises in error.action
+    if place != (1, 10):  # where exactly an unfinished query ends is the parser's business
+        assert (error.line, error.column) == place
+
+
+def test_a_runaway_is_stopped_and_inserts_go_on(store):
+    """
+    A query that would run for days ends at its timeout; meanwhile events come in, and afterwards queries run.
+    """
+    refused = Event()
+
+    def run():
+        with pytest.raises(QueryError, match="stopped after 1"):
+            store.query(RUNAWAY, timeout_seconds=1.5)
+        refused.set()
+
+    before = store.stats()["rows"]
+    runaway = Thread(target=run)
+    runaway.start()
+    inserted = 0
+    while not refused.is_set() and runaway.is_alive():
+        inserted += 1
+        fields = webhook(1000 + inserted, "12:00:00", 5)
+        store.insert([record(100 + inserted, fields)], EPOCH)
+    runaway.join()
+    assert refused.is_set()
+    assert inserted > 5
+    assert store.query("OneLogin | count").rows == [(before + inserted,)]
+
+
+def test_a_second_query_waits_its_turn_and_no_longer(store):
+    """
+    While one query runs another one waits, and is told when its time is over.
+    """
+    started = monotonic()
+    runaway = Thread(target=refusal, args=(store, RUNAWAY), kwargs={"timeout_seconds": 2})
+    runaway.start()
+    while not store._analyst._turn.locked():
+        pass
+    with pytest.raises(QueryError, match="Another query"):
+        store.query("OneLogin | count", timeout_seconds=0.2)
+    assert store.query("OneLogin | count", timeout_seconds=10).rows
+    assert monotonic() - started < 8
+    runaway.join()
+
+
+def test_memory_is_bounded_and_the_store_survives(store):
+    """
+    A query that needs too much memory is refused; events and queries go on.
+    """
+    error = refusal(store, LARGE, timeout_seconds=30)
+    assert "memory" in error.message or "stopped" in error.message
+    assert store.query("OneLogin | count").rows
+
+
+def test_rows_are_cut_and_said_to_be(store):
+    """
+    A result ends at its row limit with a word about it; a result that just fits is whole.
+    """
+    text = "range n from 1 to 31000 step 1"
+    default = store.query(text)
+    assert (len(default.rows), default.truncated) == (30_000, True)
+    assert (len(store.query(text, limit=31_000).rows), store.query(text, limit=31_000).truncated) == (
+        31_000,
+        False,
+    )
+    assert len(store.query(text, limit=None).rows) == 31_000
+
+
+def test_bytes_are_cut_too(store):
+    """
+    A few rows of much text end the result as well.
+    """
+    result = store.query("range n from 1 to 3000 step 1 | extend t = strrep('x', 100000) | project t")
+    assert result.truncated
+    assert 0 < len(result.rows) < 3000
+
+
+def test_now_is_the_moment_of_the_query_each_time(store):
+    """
+    A kept translation does not keep the time.
+    """
+    first = store.query("print now()").rows[0][0]
+    assert store.query("print now()").rows[0][0] > first
+
+
+def test_the_schema_is_what_compile_needs(store):
+    """
+    Tables and types of the schema compile to the columns that the query then has.
+    """
+    compiled = kql.compile("OneLogin | project TimeGenerated, UserId", store.schema)
+    assert compiled.columns == ("TimeGenerated", "UserId")
+    assert compiled.tables == {"OneLogin"}
+    assert store.schema["OneLogin"]["TimeGenerated"] == "datetime"
+    assert store.schema["OneLogin_CL"]["user_id_d"] == "real"
+    assert store.schema["OneLogin"]["Raw"] == "dynamic"
