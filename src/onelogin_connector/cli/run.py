@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -35,7 +35,8 @@ async def run(arguments: Namespace, settings: Settings) -> int:
         service = build(settings)
         stack.push_async_callback(service.stop)
         access = access_of(service)
-        servers, url = _listening(service, access)
+        servers, local = _listening(service, access)
+        url = settings.web.public_url or local
         await service.start()
         control = await stack.enter_async_context(_control(service, access))
         for server in servers:
@@ -43,7 +44,7 @@ async def run(arguments: Namespace, settings: Settings) -> int:
         stack.push_async_callback(_stop_all, servers)
         _greet(service, access, url)
         if arguments.demo:
-            stack.push_async_callback(_cancel, _start_demo(service, url))
+            stack.push_async_callback(_cancel, _start_demo(service, local))
         failed = await _until_stopped(stopping, [*servers, control])
         logger.info("Stopping", extra={"action": "service_stopping"})
     return FAILED if failed else DONE
@@ -62,7 +63,7 @@ def _obey_signals(stopping: asyncio.Event) -> None:
 
 def _listening(service: Service, access: Access) -> tuple[list[HttpServer], str]:
     """
-    Bind the ports; returns the servers, not yet started, and the address for people.
+    Bind the ports; returns the servers, not yet started, and the address on this machine.
     """
     web = service.settings.web
     home = service.settings.path.parent if service.settings.path else Path.cwd()
@@ -81,7 +82,7 @@ def _listening(service: Service, access: Access) -> tuple[list[HttpServer], str]
     host = f"[{web.host}]" if ":" in web.host else web.host
     if host in {"0.0.0.0", "[::]"}:  # noqa: S104 - compared, not listened on
         host = "127.0.0.1"
-    return servers, web.public_url or f"{'https' if tls else 'http'}://{host}:{port}"
+    return servers, f"{'https' if tls else 'http'}://{host}:{port}"
 
 
 @asynccontextmanager
@@ -118,7 +119,16 @@ def _start_demo(service: Service, url: str) -> "asyncio.Task[None]":
     connector = next(iter(service.settings.connectors))
     token = service.new_webhook_token(connector, revoke_old=False)
     print(f"The simulated company sends to {url}/webhook/{connector}", flush=True)
-    return asyncio.create_task(feed(f"{url}/webhook/{connector}", token, hours=DEMO_HOURS), name="demo")
+    return asyncio.create_task(
+        _tell_failure(feed(f"{url}/webhook/{connector}", token, hours=DEMO_HOURS)), name="demo"
+    )
+
+
+async def _tell_failure(feeding: Coroutine[None, None, None]) -> None:
+    try:
+        await feeding
+    except Exception:
+        logger.exception("The simulated company stopped sending", extra={"action": "demo_failed"})
 
 
 async def _until_stopped(stopping: asyncio.Event, servers: list[HttpServer]) -> bool:

@@ -15,7 +15,7 @@ from onelogin_connector.event import Entry, Offset
 from onelogin_connector.journal.base import Held
 from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.onelogin import event_types
-from onelogin_connector.service.backup import JOURNAL, STATE, STORE
+from onelogin_connector.service.backup import JOURNAL, STORE
 from onelogin_connector.service.first_start import first_secrets
 from onelogin_connector.service.folder import SCRATCH, Folder
 from onelogin_connector.service.service import Service, yield_often
@@ -39,7 +39,7 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time) -> Serv
         folder = Folder(settings.data_dir)
         opened.callback(folder.release)
         rmtree(folder.path / SCRATCH, ignore_errors=True)  # what a killed process left half done
-        state = _state(settings, folder)
+        state = State(folder.path, secret_key=settings.secret_key, clock=clock)
         opened.callback(state.close)
         store = _store(settings, folder, clock)
         if store is not None:
@@ -51,23 +51,25 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time) -> Serv
             if sink.enabled
         }
         service = Service(settings, folder, state, journal, store, deliveries, clock=clock)
-        service.new_secrets = first_secrets(settings, folder, state, service.tokens)
+        service.new_secrets = first_secrets(settings, folder, state)
         for connector in settings.connectors:
             service.webhooks[connector] = _webhook(settings, connector, service)
         opened.pop_all()  # all is well: from here on the service closes them
     return service
 
 
-def _state(settings: Settings, folder: Folder) -> State:
-    key = settings.secret_key
-    return State.open(folder.path / STATE, key=key.reveal() if key else None)
-
-
 def _store(settings: Settings, folder: Folder, clock: Callable[[], float]) -> Store | None:
     for sink in settings.sinks.values():
         if sink.kind == "store" and sink.enabled:
-            days: float = sink.settings.retention_days  # type: ignore[attr-defined]
-            return Store.open(folder.path / STORE, names=event_types.name, retention_days=days, clock=clock)
+            chosen: Any = sink.settings
+            return Store.open(
+                folder.path / STORE,
+                names=event_types.name,
+                retention_days=chosen.retention_days,
+                memory=chosen.memory,
+                threads=chosen.threads or None,
+                clock=clock,
+            )
     return None
 
 

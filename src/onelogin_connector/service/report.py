@@ -102,10 +102,8 @@ def reasons_not_ready(service: "Service") -> list[str]:
     """
     Return why nothing can be taken in; empty when it can.
     """
-    stats = service.journal.stats()
-    if stats["free_bytes"] > 0:
-        return []
-    return ["The disk of the data folder has reached its reserve; make room there."]
+    reason = service.journal.writable()
+    return [reason] if reason else []
 
 
 async def check(service: "Service", names: Sequence[str]) -> list[dict[str, Any]]:
@@ -119,7 +117,7 @@ async def check(service: "Service", names: Sequence[str]) -> list[dict[str, Any]
                 f"There is no connector or sink {name!r}.", action=f"There are: {', '.join(known)}."
             )
     wanted = list(dict.fromkeys(names)) or known
-    return await asyncio.gather(*(_checked(service, name) for name in wanted))
+    return list(await asyncio.gather(*(_checked(service, name) for name in wanted)))
 
 
 async def _checked(service: "Service", name: str) -> dict[str, Any]:
@@ -129,9 +127,11 @@ async def _checked(service: "Service", name: str) -> dict[str, Any]:
         stages += _connector_stages(service, name)
     if name in service.settings.sinks:
         stages += await _sink_stages(service, name)
+    ok = all(stage.state is not StageState.FAILED for stage in stages)
+    await asyncio.to_thread(service.state.save_check, name, stages, ok=ok)
     return {
         "target": name,
-        "ok": all(stage.state is not StageState.FAILED for stage in stages),
+        "ok": ok,
         "at": text_of(started),
         "stages": [to_builtins(stage) for stage in stages],
     }

@@ -41,9 +41,9 @@ class Upkeep:
         """
         Do what is due. One chore that fails does not keep the others from being done.
         """
-        chores = [self._watch_disk, self._prune_journal]
+        chores = [self._watch_disk, self._prune_journal, self._check_readers]
         if self._rounds % ROUNDS_BETWEEN_STORE_PRUNING == 0:
-            chores += [self._prune_store, self._prune_state]
+            chores.append(self._prune_store)
         self._rounds += 1
         for chore in chores:
             try:
@@ -63,6 +63,9 @@ class Upkeep:
         if removed or keys:
             logger.debug("Pruned %d records and %d keys", removed, keys, extra={"action": "journal_pruned"})
 
+    async def _check_readers(self) -> None:
+        self._service.journal.check_readers()
+
     async def _prune_store(self) -> None:
         store = self._service.store
         if store is None:
@@ -71,14 +74,11 @@ class Upkeep:
         if removed:
             logger.info("Removed %d events past their retention", removed, extra={"action": "store_pruned"})
 
-    async def _prune_state(self) -> None:
-        await asyncio.to_thread(self._service.state.prune)
-
     async def _watch_disk(self) -> None:
         service = self._service
         found = service.journal.stats()
         used, free = found["bytes"], found["free_bytes"]
-        share = used / max(1, used + free)
+        share = used / max(1, used + free - found["reserve_bytes"])
         reached = next((level for level in DISK_ALARMS if share >= level), None)
         if reached is None:
             service.alarms.clear("disk")

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from secrets import compare_digest, token_bytes, token_urlsafe
+from secrets import compare_digest, token_bytes
 
 from starlette.requests import Request
 
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.state import State
+from onelogin_connector.state import ApiToken, State
+from onelogin_connector.state import Role as StateRole
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.attempts import Attempts, neighbourhood
 
@@ -30,8 +31,7 @@ FORM_COOKIE = "onelogin_connector_form"
 LINK_SECONDS = 3_600.0
 """How long the sign-in link that is printed at the start works, once."""
 
-SHORTEST_PASSWORD = 12
-LONGEST_PASSWORD = 1_024  # hashing more would only cost time
+LONGEST_NAME = 100  # characters
 
 FAILURES_OF_ADDRESS = 5
 FAILURES_OF_USER = 50
@@ -58,6 +58,11 @@ class Role(StrEnum):
         return order.index(self) >= order.index(other)
 
 
+OF_STATE: dict[StateRole, Role] = {"viewer": Role.VIEWER, "analyst": Role.OPERATOR, "admin": Role.ADMIN}
+TO_STATE: dict[Role, StateRole] = {role: word for word, role in OF_STATE.items()}
+"""The state keeps operators under an older word."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """
@@ -70,7 +75,8 @@ class Caller:
     """A browser sends its cookie also when another site makes it; such requests need more care."""
 
 
-LOCAL = Caller("control socket", Role.ADMIN)
+LOCAL = Caller("local", Role.ADMIN)
+"""Who can open the control socket: the user of the data folder, and root."""
 
 
 def caller_of(request: Request) -> Caller:
@@ -94,10 +100,10 @@ class Access:
             session_seconds: How long a sign-in lasts.
         """
         self._state = state
-        self._session_seconds = session_seconds
+        self._people = state.people
+        self.session_seconds = session_seconds
         self._clock = clock
         self._form_key = token_bytes(32)
-        self._links: dict[bytes, float] = {}
         self._of_address = Attempts(allowed=FAILURES_OF_ADDRESS, clock=clock)
         self._of_user = Attempts(allowed=FAILURES_OF_USER, clock=clock)
         # each verification takes 64 MiB and a core for a moment: one at a time, whoever asks
@@ -107,15 +113,15 @@ class Access:
         """
         Return whose session a cookie opens.
         """
-        found = self._state.session(cookie) if cookie else None
-        return Caller(found.name, Role(found.role), by_session=True) if found else None
+        found = self._people.session(cookie) if cookie else None
+        return Caller(found.user, OF_STATE[found.role], by_session=True) if found else None
 
     def of_token(self, token: str) -> Caller | None:
         """
         Return whose API token this is.
         """
-        found = self._state.api_token(token) if token else None
-        return Caller(found.name, Role(found.role)) if found else None
+        found = self._people.api_token(token) if token else None
+        return Caller(f"token:{found.name}", OF_STATE[found.role]) if found else None
 
     async def sign_in(self, user: str, password: str, address: str) -> str:
         """
@@ -134,43 +140,41 @@ class Access:
                 headers={"retry-after": str(round(wait) + 1)},
             )
         async with self._verifying:
-            right = len(password) <= LONGEST_PASSWORD and await asyncio.to_thread(
-                self._state.verify_password, user, password
-            )
-        if not right:
+            found = await asyncio.to_thread(self._people.verify, user, password)
+        if found is None:
             self._of_address.failed(near)
             self._of_user.failed(user)
             logger.warning("A sign-in failed", extra={"action": "sign_in_failed", "address": address})
             raise HttpError("not-signed-in", "User or password is wrong.", action="Try again.")
         self._of_address.succeeded(near)
         self._of_user.succeeded(user)
-        return await self._open(user)
+        return await self._open(found.name, near)
 
     def link_token(self) -> str:
         """
         Make the secret of a one-time sign-in link.
         """
-        token = token_urlsafe(24)
-        self._links[sha256(token.encode()).digest()] = self._clock() + LINK_SECONDS
-        return token
+        admin = next(user.name for user in self._people.users() if OF_STATE[user.role] is Role.ADMIN)
+        return self._people.make_link(admin, seconds=LINK_SECONDS)
 
-    async def redeem(self, token: str) -> str | None:
+    async def redeem(self, token: str, address: str) -> str | None:
         """
         Open a session by a one-time link; None when it was used or is too old.
         """
-        until = self._links.pop(sha256(token.encode(errors="replace")).digest(), 0.0)
-        return await self._open("admin") if until > self._clock() else None
+        user = await asyncio.to_thread(self._people.use_link, token)
+        return await self._open(user, address) if user else None
 
-    async def _open(self, user: str) -> str:
-        cookie = await asyncio.to_thread(self._state.open_session, user, self._session_seconds)
-        self.note(Caller(user, Role.ADMIN), "signed_in", "")
+    async def _open(self, user: str, address: str) -> str:
+        hours = self.session_seconds / 3_600
+        cookie = await asyncio.to_thread(self._people.begin_session, user, hours=hours, peer=address)
+        self.note(user, "signed_in", address)
         return cookie
 
     def sign_out(self, cookie: str) -> None:
         """
         End a session.
         """
-        self._state.close_session(cookie)
+        self._people.end_session(cookie)
 
     def form_token(self, seed: str) -> str:
         """
@@ -192,39 +196,43 @@ class Access:
         Set a password; the user's sessions end.
 
         Raises:
-            ConfigError: It is too short or too long.
+            ConfigError: There is no such user, or the password is too short or too long.
         """
-        if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-            raise ConfigError(
-                f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.",
-                action="Choose another one; a few random words are easy to remember.",
-            )
-        await asyncio.to_thread(self._state.set_password, user, password)
+        await asyncio.to_thread(self._people.set_password, user, password)
 
-    def tokens(self) -> list[dict[str, object]]:
+    def tokens(self) -> list[ApiToken]:
         """
-        Return names, roles and times of the API tokens.
+        Return the API tokens, without their values.
         """
-        return self._state.api_tokens()
+        return self._people.api_tokens()
 
-    def new_token(self, name: str, role: Role) -> str:
+    def new_token(self, name: str, role: Role, *, by: str) -> str:
         """
         Make an API token.
 
-        Raises:
-            ConfigError: The name is taken.
-        """
-        return self._state.make_api_token(name, str(role))
+        Args:
+            by: Who makes it.
 
-    def revoke_token(self, name: str) -> bool:
+        Raises:
+            ConfigError: The name cannot be used.
+        """
+        if not (name.strip() and name.isprintable() and len(name) <= LONGEST_NAME):
+            raise ConfigError(
+                f"A token's name has 1 to {LONGEST_NAME} printable characters.",
+                action="Name it after its use.",
+            )
+        return self._people.add_api_token(name, TO_STATE[role], created_by=by)
+
+    def revoke_token(self, id: int) -> bool:
         """
         End an API token; returns whether there was one.
         """
-        return self._state.revoke_api_token(name)
+        return self._people.revoke_api_token(id)
 
-    def note(self, caller: Caller, action: str, what: str) -> None:
+    def note(self, who: str, action: str, target: str = "") -> None:
         """
         Write into the audit log who did what.
         """
-        logger.info("%s: %s %s", caller.name, action, what, extra={"action": action, "who": caller.name})
-        self._state.note(caller.name, action, what)
+        words = action.replace("_", " ")
+        logger.info("%s: %s %s", who, words, target, extra={"action": action, "who": who})
+        self._state.note(who, action, target)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from shutil import rmtree
 from typing import Any, NamedTuple, TypeVar
 
-from msgspec import DecodeError, Struct, ValidationError
+from msgspec import DecodeError, Struct, ValidationError, to_builtins
 from msgspec.json import Decoder, decode, encode
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -22,8 +22,8 @@ from onelogin_connector.service.backup import archive
 from onelogin_connector.service.folder import scratch
 from onelogin_connector.service.report import text_of
 from onelogin_connector.web import csv
-from onelogin_connector.web.access import Access, Role, caller_of
-from onelogin_connector.web.answers import HttpError, json, plain, problem_of
+from onelogin_connector.web.access import OF_STATE, Access, Role, caller_of
+from onelogin_connector.web.answers import HttpError, json, plain, problem_of, rfc3339
 
 LARGEST_BODY_BYTES = 1 << 20  # of a JSON request; queries and settings are far smaller
 MOST_LETTERS = 1_000
@@ -185,7 +185,7 @@ class Api:
         Remove dead letters for ever.
         """
         ids = await self._which(request)
-        self._note(request, "dead_letters_discarded", f"{len(ids)} dead letters")
+        self._note(request, "dead_letters_discarded", str(len(ids)))
         return json({"discarded": await self.service.letters.discard(ids)})
 
     async def _which(self, request: Request) -> list[int]:
@@ -256,7 +256,7 @@ class Api:
         """
         Return an archive of store, state and journal.
         """
-        self._note(request, "backup", "made a backup")
+        self._note(request, "backup_made")
         folder = await self.service.back_up()
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -274,21 +274,31 @@ class Api:
         """
         new = await read(request, NewPassword)
         await self.access.set_password(new.user, new.password)
-        self._note(request, "password_set", f"of {new.user}")
+        self._note(request, "password_set", new.user)
         return json({"user": new.user})
 
     async def tokens(self, request: Request) -> Response:
         """
         Return the API tokens, without their values.
         """
-        return json(await asyncio.to_thread(self.access.tokens))
+        found = await asyncio.to_thread(self.access.tokens)
+        times = ("created_at", "expires_at", "used_at")
+        return json(
+            [
+                to_builtins(token)
+                | {"role": str(OF_STATE[token.role])}
+                | {name: rfc3339(getattr(token, name)) for name in times}
+                for token in found
+            ]
+        )
 
     async def new_token(self, request: Request) -> Response:
         """
         Make an API token; it is shown this once.
         """
         new = await read(request, NewToken)
-        token = await asyncio.to_thread(self.access.new_token, new.name, new.role)
+        by = caller_of(request).name
+        token = await asyncio.to_thread(self.access.new_token, new.name, new.role, by=by)
         self._note(request, "api_token_made", f"{new.name} ({new.role})")
         return json(
             {
@@ -302,11 +312,11 @@ class Api:
         """
         End an API token.
         """
-        name = request.path_params["name"]
-        if not await asyncio.to_thread(self.access.revoke_token, name):
-            raise HttpError("not-found", f"There is no API token {name!r}.")
-        self._note(request, "api_token_revoked", name)
-        return json({"revoked": name})
+        id = request.path_params["id"]
+        if not await asyncio.to_thread(self.access.revoke_token, id):
+            raise HttpError("not-found", f"There is no API token {id}.")
+        self._note(request, "api_token_revoked", str(id))
+        return json({"revoked": id})
 
     async def webhook_token(self, request: Request) -> Response:
         """
@@ -321,8 +331,8 @@ class Api:
             {"token": token, "note": f"Set it in OneLogin as `Authorization: Bearer …`. {older}"}, 201
         )
 
-    def _note(self, request: Request, action: str, what: str) -> None:
-        self.access.note(caller_of(request), action, what)
+    def _note(self, request: Request, action: str, what: str = "") -> None:
+        self.access.note(caller_of(request).name, action, what)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -341,7 +351,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/password", Role.ADMIN, Api.password),
     Endpoint("GET", "/api/v1/tokens", Role.ADMIN, Api.tokens),
     Endpoint("POST", "/api/v1/tokens", Role.ADMIN, Api.new_token),
-    Endpoint("DELETE", "/api/v1/tokens/{name}", Role.ADMIN, Api.revoke_token),
+    Endpoint("DELETE", "/api/v1/tokens/{id:int}", Role.ADMIN, Api.revoke_token),
 )
 
 

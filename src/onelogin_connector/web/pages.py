@@ -20,7 +20,6 @@ from onelogin_connector.web.api import body_of
 from onelogin_connector.web.hosts import Hosts
 
 LARGEST_FORM_BYTES = 16_384
-COOKIE_DAYS_SECONDS = 30 * 86_400
 
 STYLE = """\
 :root { color-scheme: light dark; }
@@ -168,15 +167,15 @@ makes them searchable.</p>
         """
         Take a one-time sign-in link.
         """
-        cookie = await self._access.redeem(request.path_params["token"])
+        cookie = await self._access.redeem(request.path_params["token"], request.state.client)
         if cookie is None:
             return self._form("This link was used already, or is too old. Please sign in by password.", 401)
         return self._signed_in(cookie)
 
     def _signed_in(self, cookie: str) -> Response:
         answer = RedirectResponse("/", 303)
-        self._set(answer, COOKIE, cookie, COOKIE_DAYS_SECONDS)
-        answer.delete_cookie(FORM_COOKIE, path="/")
+        self._set(answer, COOKIE, cookie, round(self._access.session_seconds))
+        self._set(answer, FORM_COOKIE, "", 0)
         return answer
 
     async def sign_out(self, request: Request) -> Response:
@@ -188,7 +187,7 @@ makes them searchable.</p>
             raise HttpError("not-permitted", "The form was too old.", action="Go back and try again.")
         self._access.sign_out(cookie)
         answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(COOKIE, path="/")
+        self._set(answer, COOKIE, "", 0)
         return answer
 
     async def style(self, request: Request) -> Response:

@@ -1,0 +1,180 @@
+"""
+The real program as a process of its own: started, fed, asked, stopped, killed.
+"""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from onelogin_connector.service.folder import control_socket
+
+PROGRAM = [sys.executable, "-m", "onelogin_connector"]
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+START_SECONDS = 30.0  # an idle machine needs one; a test must not fail for a busy one
+
+
+class Program:
+    """
+    One data folder, and the service that runs on it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def start(self, *flags: str, settings: str = "") -> "Program":
+        """
+        Start the service on a free port, and wait until it says where it runs.
+        """
+        words = ["run", "--data-dir", str(self.data_dir), "--port", "0", *flags]
+        if settings:
+            path = self.folder / "settings.toml"
+            path.write_text(settings)
+            words += ["--config", str(path)]
+        out = self.folder / "out"
+        with out.open("w") as said, (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen([*PROGRAM, *words], stdout=said, stderr=log, cwd=self.folder)
+        deadline = time.monotonic() + START_SECONDS
+        while "Data folder" not in (seen := out.read_text()):
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.01)
+        self.greeting = seen
+        self.url = re.search(r"runs at (\S+)", seen)[1]
+        return self
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def token(self) -> str:
+        return self.secret("webhook_token")
+
+    def secret(self, name: str) -> str:
+        """
+        Return what the first start made.
+        """
+        return re.search(rf'{name} = "(.*)"', (self.data_dir / "initial-secrets").read_text())[1]
+
+    def post(self, body: bytes, *, connector: str = "default", **headers: str) -> httpx2.Response:
+        """
+        Send one webhook request.
+        """
+        authorized = {"authorization": f"Bearer {self.token}"} | headers
+        return httpx2.post(f"{self.url}/webhook/{connector}", content=body, headers=authorized, timeout=30)
+
+    def call(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """
+        Run another command on the same folder.
+        """
+        return subprocess.run(
+            [*PROGRAM, *words, "--data-dir", str(self.data_dir)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=self.folder,
+        )
+
+    def ask(self, method: str, path: str, **options: Any) -> Any:
+        """
+        Call the API over the control socket, as commands do, but without starting a process for it.
+        """
+        transport = httpx2.HTTPTransport(uds=str(control_socket(self.data_dir)))
+        with httpx2.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
+            answer = client.request(method, f"/api/v1/{path}", **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def rows(self, kql: str) -> list[dict[str, Any]]:
+        """
+        Return every row of a query; by the command alone when nothing runs.
+        """
+        if self.process is not None:
+            return self.ask("POST", "query", json={"kql": kql, "all": True})["rows"]
+        done = self.call("query", kql, "--json", "--all")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def status(self) -> dict[str, Any]:
+        """
+        Return the state of every part; by the command alone when nothing runs.
+        """
+        if self.process is not None:
+            return self.ask("GET", "status")
+        done = self.call("status", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def drained(self) -> "Program":
+        """
+        Wait until the store has everything.
+        """
+        deadline = time.monotonic() + 60
+        while any(sink["lag_events"] for sink in self.status()["sinks"]):
+            assert time.monotonic() < deadline, "the store does not catch up"
+            time.sleep(0.1)
+        return self
+
+    def kill(self) -> None:
+        """
+        End the process as a power cut would.
+        """
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        self._wait()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """
+        Ask it to stop; returns exit status and seconds.
+        """
+        assert self.process
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=30)
+        seconds = time.monotonic() - began
+        return self._wait(), seconds
+
+    def _wait(self) -> int:
+        if self.process is None:
+            return 0
+        code = self.process.wait(timeout=30)
+        self.process = None
+        return code
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    """
+    A program that is not started yet, and is ended in any case.
+    """
+    made = Program(tmp_path)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """
+    A port that nobody listened on a moment ago.
+    """
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
