@@ -217,16 +217,22 @@ class Group:
             self._add(linked)
             return Placement(slot.token)
         self._remove(rival)
-        if slot.token == rival.native:  # the rival was published; it keeps its event
-            self._add(_free(rival, rival.native))
-            self._add(replace(linked, token=slot.native, published=True))
-            return Placement(slot.native, fresh=True)
-        self._add(linked)
-        placed = self.place(_free(rival, rival.native))
-        if placed.fresh:
-            return Placement(slot.token, moved=placed.moved, orphan=rival)
-        moved = replace(rival, token=placed.token)
-        return Placement(slot.token, moved=[moved, *placed.moved], orphan=placed.orphan)
+        alone = _free(rival, rival.native)
+        elsewhere = self._path(alone, set(), Counter())
+        if elsewhere:
+            self._add(linked)
+            placed = self._follow(elsewhere)
+            placed.moved.append(replace(alone, token=placed.token))
+            return Placement(slot.token, moved=placed.moved)
+        if slot.token != rival.native and not rival.published and self.at_hand(rival):
+            self._add(linked)
+            self._add(replace(alone, published=True))
+            return Placement(slot.token, orphan=rival)
+        # the rival keeps the event, of which it was or may be the entry; the linked pair is a new one
+        self._add(_free(rival, slot.token))
+        moved = replace(linked, token=partner)
+        self._add(moved)
+        return Placement(partner, fresh=True, moved=[moved])
 
     def _path(
         self, record: Slot, seen: set[tuple[int, bytes]], kept_apart: Counter[str]

@@ -22,9 +22,10 @@ MANNERS = {
     "rounding": Manner(hidden=0, rounds=True, seconds=2),
     "drifting": Manner(drift=0.5, hidden=0.1),
     "webhook only": Manner(api=False),
-    "both ids": Manner(hidden=0, both=0.3),
+    "both ids": Manner(hidden=0.8, both=0.5, seconds=1),
+    "either loses": Manner(loss=0, either_loses=0.4, seconds=40, hidden=0.8),
 }
-HISTORIES = 600
+HISTORIES = 300
 
 
 def take_in(story: Story, *, rounds: bool = False) -> MemoryTables:

@@ -18,6 +18,7 @@ from onelogin_connector.event import Entry, Event, Kind, Way, read
 
 START = 1_790_000_000
 COMPARED = ("group_id", "policy_id", "risk_score", "custom_message")
+FINGERPRINT = ("event_type_id", "user_id", "ipaddr", "notes")
 ACCOUNT = 4711
 
 
@@ -62,6 +63,8 @@ class Manner:
     both: float = 0.0
     """How often a record carries both ids."""
     api: bool = True
+    either_loses: float = 0.0
+    """How often an event is told by one channel alone; then no two events of one second are alike."""
     seconds: int = 3
     webhook_first: float = 0.7
 
@@ -69,16 +72,23 @@ class Manner:
 def tell(random: Random, manner: Manner, count: int) -> Story:
     """Make a story of so many events."""
     events = [_happen(random, manner, number) for number in range(count)]
+    if manner.either_loses:
+        alike = {
+            (event.told_second, *(str(event.fields[name]) for name in FINGERPRINT)): event for event in events
+        }
+        events = list(alike.values())
     story = Story(events, [])
     records: list[tuple[float, Event]] = []
     for truth in events:
         late = random.random() > manner.webhook_first
-        if not manner.api or random.random() >= manner.loss:
+        alone = random.choice(["webhook", "api"]) if random.random() < manner.either_loses else None
+        lost = alone == "api" or random.random() < manner.loss
+        if not manner.api or not lost:
             raw = _write(random, truth, manner, api=False)
             times = 1 + (random.random() < manner.repeats) + (random.random() < manner.repeats / 2)
             records += [(random.random() + late, _read(raw, truth)) for _ in range(times)]
             story.delivered.add(truth.number)
-        if manner.api:
+        if manner.api and alone != "webhook":
             raw = _write(random, truth, manner, api=True)
             times = 1 + (random.random() < manner.repeats)
             records += [(random.random() + (not late) * 0.8, _read(raw, truth)) for _ in range(times)]
