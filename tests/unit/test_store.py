@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from fixtures.kql_story import EPOCH, FROM_API, MORNING, TWIN, key_of, morning, record, webhook
-from onelogin_connector.errors import Busy, ConfigError, Refused
+from onelogin_connector.errors import Busy, ConfigError, Refused, Unavailable
 from onelogin_connector.event import Channel, Entry, Flag, Kind
 from onelogin_connector.onelogin import event_types
 from onelogin_connector.store import Store, migration, upkeep
@@ -153,6 +153,20 @@ def test_a_replayed_record_is_taken_once(store):
         store.insert([with_(first, offset=0), with_(first, offset=0), with_(second, offset=0)], EPOCH)
     assert store.stats()["rows"] == 2
     assert store.position(EPOCH) == 2
+
+
+def test_a_store_that_was_given_up_is_opened_again(store):
+    """
+    When DuckDB gives the file up, one batch has to wait, and the next attempt finds the store open.
+    """
+    records = morning()
+    store.insert(records[:3], EPOCH)
+    store._database.writer.close()
+    with pytest.raises(Unavailable):
+        store.insert(records, EPOCH)
+    store.insert(records, EPOCH)
+    assert store.stats()["rows"] == 11
+    assert store.query("OneLogin | count").rows == [(11,)]
 
 
 def test_another_epoch_doubles_nothing(store):

@@ -3,7 +3,6 @@ The store as a sink.
 """
 
 import asyncio
-from typing import ClassVar
 
 import pytest
 
@@ -13,25 +12,8 @@ from onelogin_connector.event import Entry
 from onelogin_connector.sinks.base import StageState
 from onelogin_connector.sinks.store import StoreSink
 from onelogin_connector.store import Store
-from onelogin_connector.testing.sinks import SinkContract
 
 EPOCH = "contract"
-
-
-class TestStoreSink(SinkContract):
-    repeats: ClassVar[bool] = False
-
-    @pytest.fixture(autouse=True)
-    def destination(self, tmp_path):
-        self.store = Store.open(tmp_path / "store.duckdb", names=lambda id: None)
-        yield
-        self.store.close()
-
-    def make(self, folder):
-        return StoreSink(self.store, lambda: EPOCH)
-
-    def received(self, sink):
-        return [held.raw for held in self.store.entries(-1, 10**9, EPOCH, 10**6)]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ DuckDB holds the file by a POSIX lock, which the operating system drops as soon 
 process.
 """
 
+from contextlib import suppress
 from os import cpu_count
 from pathlib import Path
 from threading import RLock
@@ -48,6 +49,7 @@ class Database:
         self.threads = threads or max(1, (cpu_count() or 2) // 2)
         self.write_lock = RLock()
         self.read_lock = RLock()
+        self._closed = False
         self._connect()
 
     def _connect(self) -> None:
@@ -95,19 +97,25 @@ class Database:
         except duckdb.ConnectionException as error:
             raise Unavailable("The store is closed.") from error
 
-    def reopen(self) -> None:
+    def revive(self) -> None:
         """
-        Close and open again, after an error that made DuckDB give the file up.
+        Open again after an error that made DuckDB give the file up; where that fails, the next call tries.
         """
         with self.write_lock, self.read_lock:
-            self.close()
-            self._connect()
+            if self._closed:
+                return
+            for connection in (self.reader, self.writer):
+                with suppress(duckdb.Error):
+                    connection.close()
+            with suppress(ConnectorError):
+                self._connect()
 
     def close(self) -> None:
         """
         Close the file; what was committed is in it or in its log beside it.
         """
         with self.write_lock, self.read_lock:
+            self._closed = True
             self.reader.close()
             self.writer.close()
 

@@ -36,6 +36,9 @@ PASSING = (
 )
 """Errors that say nothing about the records: the same batch may succeed later."""
 
+GIVEN_UP = (duckdb.ConnectionException, duckdb.FatalException, duckdb.InternalException)
+"""Errors after which DuckDB must be opened anew."""
+
 _EVENT = OWN | FIELDS
 _INSERT_EVENTS = f"INSERT INTO events BY NAME {unpacking(_EVENT)}"
 _INSERT_CHANGES = f"INSERT INTO changes BY NAME {unpacking(CHANGES)}"
@@ -127,8 +130,8 @@ class Writer:
                     return reasons
                 raise Unavailable(f"The store did not take the events: {first_line(error)}") from error
         except PASSING as error:
-            if isinstance(error, duckdb.FatalException | duckdb.InternalException):
-                self._database.reopen()
+            if isinstance(error, GIVEN_UP):
+                self._database.revive()
             raise Unavailable(f"The store did not take the events: {first_line(error)}") from error
         return {}
 
