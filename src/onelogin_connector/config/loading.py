@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from onelogin_connector.config.reading import UNRESOLVED, Path_, Reader
+from onelogin_connector.config.reading import UNRESOLVED, Place, Reader
 from onelogin_connector.config.settings import (
     Connector,
     JournalOptions,
@@ -70,7 +70,7 @@ def load(
     folder = folder or Path.cwd()
     path = _find(path, environ, folder)
     table = {} if path is None else _parse(path)
-    origins: dict[Path_, str] = {}
+    origins: dict[Place, str] = {}
     _lay_environment(table, environ, origins)
     flags = {("web", "host"): host, ("web", "port"): port, ("data_dir",): str(data_dir) if data_dir else None}
     for place, value in flags.items():
@@ -98,11 +98,11 @@ def load(
     return settings
 
 
-def variables() -> dict[str, Path_]:
+def variables() -> dict[str, Place]:
     """
     Return every environment variable that stands for a setting → its place in the file.
     """
-    found: dict[str, Path_] = {"DATA_DIR": ("data_dir",), "SECRET_KEY": ("secret_key",)}
+    found: dict[str, Place] = {"DATA_DIR": ("data_dir",), "SECRET_KEY": ("secret_key",)}
     found |= {name: ("connectors", DEFAULT, key) for name, key in OF_CONNECTOR.items()}
     tables: tuple[tuple[str, str, type[Struct]], ...] = (
         ("", "web", Web),
@@ -146,7 +146,7 @@ def _parse(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _put(table: dict[str, Any], place: Path_, value: Any) -> None:
+def _put(table: dict[str, Any], place: Place, value: Any) -> None:
     for part in place[:-1]:
         inner = table.setdefault(part, {})
         if not isinstance(inner, dict):
@@ -155,7 +155,7 @@ def _put(table: dict[str, Any], place: Path_, value: Any) -> None:
     table[place[-1]] = value
 
 
-def _lay_environment(table: dict[str, Any], environ: Mapping[str, str], origins: dict[Path_, str]) -> None:
+def _lay_environment(table: dict[str, Any], environ: Mapping[str, str], origins: dict[Place, str]) -> None:
     for name, place in variables().items():
         text = environ.get(name, "")
         if not text or _is_of_kubernetes(text):
@@ -169,7 +169,7 @@ def _lay_environment(table: dict[str, Any], environ: Mapping[str, str], origins:
         _put(table, place, [{"env": "OneLoginBearerToken"}])
 
 
-def _from_text(name: str, place: Path_, text: str) -> Any:
+def _from_text(name: str, place: Place, text: str) -> Any:
     """
     Return what a file would hold in place of a variable's text.
     """
@@ -247,7 +247,7 @@ def _sinks(reader: Reader, table: Mapping[str, Any]) -> dict[str, SinkSettings]:
     stores = [name for name, sink in found.items() if sink.kind == "store"]
     if len(stores) > 1:
         raise reader.error(("sinks", stores[1]), f"there is one store, and [sinks.{stores[0]}] is it")
-    if not stores and "store" in registry.kinds():
+    if not stores:
         if "store" in found:
             raise reader.error(
                 ("sinks", "store"), "this name belongs to the sink of kind store", "Rename the sink."

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time
 from difflib import get_close_matches
 from pathlib import Path
 from re import IGNORECASE, fullmatch
+from re import sub as substitute
 from typing import Any, TypeVar
 
 from msgspec import Struct, ValidationError, convert
@@ -20,7 +21,8 @@ from onelogin_connector.errors import ConfigError
 from onelogin_connector.setting import Secret, Setting, settings_of
 
 AnyStruct = TypeVar("AnyStruct", bound=Struct)
-Path_ = tuple[str, ...]
+Place = tuple[str, ...]
+"""Names that lead to a setting: tables, then the key."""
 
 SECONDS = {"ms": 0.001, "s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3_600, "hour": 3_600,
            "d": 86_400, "day": 86_400, "w": 604_800, "week": 604_800}  # fmt: skip
@@ -39,7 +41,7 @@ UNRESOLVED = "@Microsoft.KeyVault("
 """What an Azure app sees instead of a secret when its Key Vault reference could not be resolved."""
 
 WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "array": "a list",
-         "object": "a table", "null": "nothing", "datetime": "a time such as 2026-11-01T00:00:00Z"}  # fmt: skip
+         "object": "a table", "datetime": "a time such as 2026-11-01T00:00:00Z"}  # fmt: skip
 
 
 def amount(text: str, unit: str) -> float:
@@ -73,10 +75,10 @@ class Reader:
     environ: Mapping[str, str]
     folder: Path
     """Where relative paths of secrets start."""
-    origins: Mapping[Path_, str] = field(default_factory=dict)
+    origins: Mapping[Place, str] = field(default_factory=dict)
     """Path of a setting that did not come from the file → what it came from."""
 
-    def read(self, struct: type[AnyStruct], table: Any, path: Path_) -> AnyStruct:
+    def read(self, struct: type[AnyStruct], table: Any, path: Place) -> AnyStruct:
         """
         Read a table into a struct.
 
@@ -99,7 +101,7 @@ class Reader:
             name, _, what = str(error).partition(": ")  # a struct that checks itself names the setting first
             raise self.error((*path, name), what) from error
 
-    def refuse_unknown(self, table: Iterable[str], known: list[str], path: Path_) -> None:
+    def refuse_unknown(self, table: Iterable[str], known: list[str], path: Place) -> None:
         """
         Raise an error for the first key that is not known, with the nearest name that is.
         """
@@ -109,7 +111,7 @@ class Reader:
                 action = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(known)}."
                 raise self.error((*path, str(key)), "there is no such setting", action)
 
-    def error(self, path: Path_, what: str, action: str = "") -> ConfigError:
+    def error(self, path: Place, what: str, action: str = "") -> ConfigError:
         """
         Make an error that names the place.
         """
@@ -120,7 +122,7 @@ class Reader:
         table = f"[{'.'.join(path[:-1])}] " if len(path) > 1 else ""
         return ConfigError(f"{self.source}, {table}{path[-1] if path else ''}: {what}.", action=action)
 
-    def _value(self, setting: Setting, value: Any, path: Path_) -> Any:
+    def _value(self, setting: Setting, value: Any, path: Place) -> Any:
         if setting.table is not None:
             return self.read(setting.table, value, path)
         try:
@@ -142,7 +144,7 @@ class Reader:
             return datetime.combine(value, time(), UTC)
         return value
 
-    def _special(self, wanted: type, found: Any, setting: Setting, path: Path_) -> Any:
+    def _special(self, wanted: type, found: Any, setting: Setting, path: Place) -> Any:
         if isinstance(found, wanted):
             return found
         if wanted is Secret:
@@ -151,7 +153,7 @@ class Reader:
             raise TypeError("expected text")
         return wanted(found)
 
-    def secret(self, found: Any, path: Path_, *, literal: bool = False) -> Secret:
+    def secret(self, found: Any, path: Place, *, literal: bool = False) -> Secret:
         """
         Resolve a reference to a secret.
 
@@ -168,7 +170,7 @@ class Reader:
                 f'Refer to it: {{ env = "{name}" }} for an environment variable, or {{ file = "/run/secrets/…" }}.',
             )
         ((kind, name),) = found.items()
-        resolve: dict[str, Callable[[str, Path_], str]] = {
+        resolve: dict[str, Callable[[str, Place], str]] = {
             "env": self._from_environment,
             "file": self._from_file,
         }
@@ -182,7 +184,7 @@ class Reader:
             raise self.error(path, "a reference is one of env, file and keyvault, with a name as text")
         return Secret(resolve[kind](name, path), (kind, name))
 
-    def _from_environment(self, name: str, path: Path_) -> str:
+    def _from_environment(self, name: str, path: Place) -> str:
         value = self.environ.get(name, "").strip()
         if not value:
             raise self.error(
@@ -192,7 +194,7 @@ class Reader:
             )
         return self._usable(value, path, f"the environment variable {name}")
 
-    def _from_file(self, name: str, path: Path_) -> str:
+    def _from_file(self, name: str, path: Place) -> str:
         place = self.folder / name
         try:
             value = place.read_text("utf-8").strip()
@@ -205,7 +207,7 @@ class Reader:
             raise self.error(path, f"the secret's file {place} is empty")
         return self._usable(value, path, f"the file {place}")
 
-    def _usable(self, value: str, path: Path_, what: str) -> str:
+    def _usable(self, value: str, path: Place, what: str) -> str:
         if value.startswith(UNRESOLVED):
             raise self.error(
                 path,
@@ -223,9 +225,12 @@ def _in_words(message: str) -> str:
     Say a message of msgspec in the words of this program.
     """
     what, _, place = message.partition(" - at `$")
-    for word, meaning in WORDS.items():
-        what = what.replace(f"`{word}`", meaning)
-    what = what.replace(" | ", " or ").replace("`", "")
+    # null is left out: the file has no way to write it
+    what = substitute(
+        r"`([^`]*)`",
+        lambda found: " or ".join(WORDS.get(word, word) for word in found[1].split(" | ") if word != "null"),
+        what,
+    )
     position = f" (in its part {place.rstrip('`')})" if place.rstrip("`") else ""
     return f"{what[:1].lower()}{what[1:]}{position}"
 
