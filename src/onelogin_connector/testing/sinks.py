@@ -200,7 +200,7 @@ class SinkContract:
         """
         return registry.settings_type(self.make(Path()).kind)
 
-    def received(self, sink: Sink) -> list[bytes] | None:  # noqa: ARG002 - subclasses look into it
+    def received(self, sink: Sink) -> list[bytes] | None:
         """
         Return the raw records at the destination, or None where it cannot be looked into.
         """
