@@ -88,6 +88,15 @@ def test_nothing_but_our_tables_can_be_read(store, text):
     assert refusal(store, text).message
 
 
+def test_a_fuzzy_union_goes_without_what_it_may_not_read(store):
+    """
+    ``isfuzzy`` leaves out tables that are not there, and DuckDB's own are not there.
+    """
+    alone = store.query("OneLogin | count").rows
+    for other in ("Nope", "duckdb_tables", "(sqlite_master | take 1)", "['/etc/passwd']"):
+        assert store.query(f"union isfuzzy=true OneLogin, {other} | count").rows == alone
+
+
 @pytest.mark.parametrize(
     "sql",
     [

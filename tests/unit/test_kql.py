@@ -3,6 +3,8 @@ Compiling: sizes, places, and text that nobody would write.
 """
 
 import sys
+from pathlib import Path
+from re import findall
 
 import pytest
 from hypothesis import given
@@ -17,7 +19,58 @@ SCHEMA = {
     "Other": {"UserId": "long", "Note": "string"},
 }
 PIECES = st.sampled_from(
-    ["OneLogin", "Other", "|", "where", "summarize", "by", "project", "extend", "count()", "take", "5", "==", "!=", "(", ")", "[", "]", "{", "}", "'", '"', ",", ";", "let", "=", "join", "on", "kind=inner", "UserName", "UserId", "Raw.x", "1h", "ago(1d)", "datetime(2026-01-01)", "has", "contains", "in", "between", "..", "//", "\n", "@", "$left", ".", "-", "+", "*", "/", "bin", "has_any"]
+    [
+        "OneLogin",
+        "Other",
+        "|",
+        "where",
+        "summarize",
+        "by",
+        "project",
+        "extend",
+        "count()",
+        "take",
+        "5",
+        "==",
+        "!=",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "'",
+        '"',
+        ",",
+        ";",
+        "let",
+        "=",
+        "join",
+        "on",
+        "kind=inner",
+        "UserName",
+        "UserId",
+        "Raw.x",
+        "1h",
+        "ago(1d)",
+        "datetime(2026-01-01)",
+        "has",
+        "contains",
+        "in",
+        "between",
+        "..",
+        "//",
+        "\n",
+        "@",
+        "$left",
+        ".",
+        "-",
+        "+",
+        "*",
+        "/",
+        "bin",
+        "has_any",
+    ]
 )
 
 
@@ -105,3 +158,49 @@ def test_a_bound_of_make_set_is_kept():
     assert compiled.sql.count("list_slice") == 2
     inner = kql.compile("let t = OneLogin | summarize s = make_set(UserName, 5); t | take 1", SCHEMA)
     assert "list_slice" in inner.sql
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "kql.md").read_text("utf-8")
+
+
+def named_after(heading, end):
+    """Return the names in backticks between two places of the page."""
+    part = PAGE.split(heading, 1)[1].split(end, 1)[0]
+    return [
+        name for name in findall(r"`([a-z][a-z0-9_-]*)`", part) if name not in {"let", "invoke", "declare"}
+    ]
+
+
+def refused(name, query):
+    """Tell whether a query is refused because of a name, rather than for its arguments."""
+    try:
+        kql.compile(query, SCHEMA)
+    except QueryError as error:
+        return f"{name} is not supported" in error.message
+    return False
+
+
+def test_the_page_says_what_is_supported():
+    """
+    Each function and aggregate that the page lists is known, and each that it calls refused is refused.
+    """
+    functions = named_after("**Functions**:", "**Aggregates**")
+    aggregates = named_after("**Aggregates**:", "**Values in JSON**")
+    assert len(functions) > 80
+    assert len(aggregates) > 20
+    assert not [name for name in functions if refused(name, f"print {name}(1)")]
+    assert not [name for name in aggregates if refused(name, f"OneLogin | summarize {name}(UserId)")]
+    no_functions = named_after("**Functions refused**", "**Aggregates refused**")
+    no_aggregates = named_after("**Aggregates refused**", "Also refused")
+    assert not [name for name in no_functions if not refused(name, f"print {name}(1)")]
+    assert not [name for name in no_aggregates if not refused(name, f"OneLogin | summarize {name}(UserId)")]
+
+
+@pytest.mark.parametrize("name", named_after("**Operators refused**:", "; also"))
+def test_the_page_says_which_operators_are_refused(name):
+    """
+    An operator that is not supported is refused by its name, whatever stands behind it.
+    """
+    with pytest.raises(QueryError) as caught:
+        kql.compile(f"OneLogin | {name} UserId", SCHEMA)
+    assert name in caught.value.message

@@ -65,7 +65,8 @@ _NO_CONDITION = pattern(r"[Cc]ould not convert string .* to BOOL|to BOOL")
 _CONVERSION = pattern(r"""Could not convert string ['"](.*?)['"] to (\w+)""", DOTALL)
 _FUNCTION = pattern(r"No function matches the given name and argument types '([^'(]+)\(")
 _TIME = pattern(r"invalid timestamp|invalid date field|timestamp field value out of range", IGNORECASE)
-_RULE = pattern(r"([A-Z]\w*?)(?:Operator|Expression|Statement)")
+_RULE = pattern(r"([A-Z]\w*?)(?:Operator|Expression|Statement)(?:Part)?")
+_RULES = {"StringStarOperator": "* as a column"}
 _INSIDE = (".py", "docs/", "wave", "duckdb", "DuckDB", "schema=", "R2", "SQL")
 """What a hint of the translator about its own insides contains."""
 
@@ -172,7 +173,7 @@ def _in_kql(construct: str) -> str:
     rule = _RULE.fullmatch(construct)
     if not rule:
         return construct
-    bare = rule.group(1).lower()
+    bare = _RULES.get(rule.group(1)) or rule.group(1).lower()
     return next((operator for operator in OPERATORS if operator.replace("-", "") == bare), bare)
 
 

@@ -70,6 +70,9 @@ def _tables(tree: ir.Query, text: str, schema: dict[str, list[str]]) -> Iterator
     if any(isinstance(node, ir.Query) and node.parameters for node in nodes):
         raise _refusal(text, "declare", "Query parameters are not supported.", "Use let for values.")
     named = {name for node in nodes if isinstance(node, ir.Query) for name, _ in node.lets}
+    if any(isinstance(node, ir.Union) and node.isfuzzy for node in nodes):
+        # such a union goes without the tables that are not there; a name that stays is refused by its SQL
+        named |= {node.name for node in nodes if isinstance(node, ir.TableRef)} - schema.keys()
     for node in nodes:
         if isinstance(node, ir.TableRef):
             yield from _table(node, text, schema, named)
