@@ -163,7 +163,7 @@ class Program:
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Program]:
     """
-    A program that is not started yet, and is ended in any case.
+    Make a program that is not started yet, and end it in any case.
     """
     made = Program(tmp_path)
     yield made
@@ -173,7 +173,7 @@ def program(tmp_path: Path) -> Iterator[Program]:
 @pytest.fixture
 def free_port() -> int:
     """
-    A port that nobody listened on a moment ago.
+    Find a port that nobody listened on a moment ago.
     """
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

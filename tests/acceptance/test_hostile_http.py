@@ -6,7 +6,6 @@ import json
 import socket
 
 import httpx2
-import pytest
 
 
 def raw(port: int, data: bytes, *, seconds: float = 10.0) -> bytes:
@@ -89,16 +88,16 @@ def test_many_idle_connections_do_not_stop_intake(program):
     assert program.stop()[0] == 0
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80"])
-def test_a_foreign_name_gets_nothing(program, host):
+def test_a_foreign_name_gets_nothing(program):
     """
     A page whose name somebody points here (DNS rebinding) reads neither pages nor metrics.
     """
     program.start()
-    for path in ("/", "/login", "/metrics", "/api/v1/status"):
-        answer = httpx2.get(f"{program.url}{path}", headers={"host": host})
-        assert answer.status_code == 421, path
-        assert answer.headers["content-type"] == "application/problem+json"
+    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80"):
+        for path in ("/", "/login", "/metrics", "/api/v1/status"):
+            answer = httpx2.get(f"{program.url}{path}", headers={"host": host})
+            assert answer.status_code == 421, path
+            assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_a_body_that_never_ends_is_cut_off(program):

@@ -137,7 +137,7 @@ def test_stopping_under_load_takes_seconds_and_loses_nothing(program, number):
     lanes = [threading.Thread(target=send, args=(lane,)) for lane in range(4)]
     for lane in lanes:
         lane.start()
-    time.sleep(1.0)
+    time.sleep(0.5)
     code, seconds = program.stop(number)
     for lane in lanes:
         lane.join()

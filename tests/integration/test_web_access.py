@@ -66,7 +66,7 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """
-    A service that is not started: nothing here waits for a delivery.
+    Build a service without starting it: nothing here waits for a delivery.
     """
     clock = Clock()
     environ = {"ONELOGIN_CONNECTOR_ADMIN_PASSWORD": PASSWORD}
@@ -76,6 +76,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def sign_in(browser: httpx2.AsyncClient, password: str, user: str = "admin") -> httpx2.Response:
+    """
+    Fill the form as a browser would.
+    """
     page = await browser.get("/login")
     form = re.search(r'name="form" value="(\w+)"', page.text)[1]
     return await browser.post("/login", data={"form": form, "user": user, "password": password})
@@ -94,6 +97,9 @@ def assert_problem(answer: httpx2.Response, status: int) -> None:
 
 
 def filled(path: str) -> str:
+    """
+    Put values in the place of a path's names.
+    """
     return path.replace("{id:int}", "1").replace("{id}", "default")
 
 

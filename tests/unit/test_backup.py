@@ -33,6 +33,9 @@ async def made(tmp_path, content=b"x" * 1_000):
 
 
 async def archived(folder, path):
+    """
+    Write a folder as an archive.
+    """
     path.write_bytes(b"".join([chunk async for chunk in backup.archive(folder)]))
     return path
 

@@ -15,10 +15,16 @@ from onelogin_connector.config import PREFIX
 
 
 def parsed(*words: str, **environ: str):
+    """
+    Parse a command line in an environment.
+    """
     return parser(environ)[0].parse_args(words)
 
 
 def leaves(top: ArgumentParser) -> Iterator[ArgumentParser]:
+    """
+    Give the commands that do something.
+    """
     groups = [action for action in top._actions if isinstance(action, _SubParsersAction)]
     if not groups:
         yield top

@@ -48,6 +48,9 @@ def test_printable_keeps_text_and_drops_commands(text, expected):
 
 
 def record(message: str, **fields: object) -> logging.LogRecord:
+    """
+    Make a log record with fields.
+    """
     made = logging.LogRecord("onelogin_connector.x", logging.WARNING, __file__, 1, message, (), None)
     vars(made).update(fields)
     return made

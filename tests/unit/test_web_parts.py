@@ -69,6 +69,9 @@ def test_an_ipv6_neighbourhood_is_one_attacker():
 
 
 def hosts(**more):
+    """
+    Make a server's names; this machine alone unless said otherwise.
+    """
     settings = {"public_url": None, "host": "127.0.0.1", "trusted_proxies": (), "tls": False} | more
     return Hosts(**settings)
 

@@ -68,7 +68,8 @@ def _fitting(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], width: i
     """
     Return the first columns that fit side by side; at least one.
     """
-    found, used = [], 0
+    found: list[str] = []
+    used = 0
     for name in columns:
         longest = max((len(text(row.get(name))) for row in rows[:200]), default=0)
         used += min(WIDEST_CELL, max(NARROWEST_CELL, len(name), longest)) + 2

@@ -67,8 +67,7 @@ async def archive(folder: Path) -> AsyncIterator[bytes]:
     """
     Give a folder's files as a tar archive, piece by piece, without a second copy on disk.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    for path in sorted(files, key=lambda path: path.name == MANIFEST):
+    for path in sorted(_files(folder), key=lambda path: path.name == MANIFEST):
         info = tarfile.TarInfo(path.relative_to(folder).as_posix())
         found = path.stat()
         info.size, info.mtime, info.mode = found.st_size, int(found.st_mtime), 0o600

@@ -8,14 +8,13 @@ import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from shutil import rmtree
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from msgspec import DecodeError, Struct, ValidationError, to_builtins
-from msgspec.json import Decoder, decode, encode
+from msgspec import to_builtins
+from msgspec.json import decode, encode
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from onelogin_connector.errors import ConnectorError
 from onelogin_connector.journal.base import DeadLetter
 from onelogin_connector.service import Service
 from onelogin_connector.service.backup import archive
@@ -24,13 +23,20 @@ from onelogin_connector.service.report import text_of
 from onelogin_connector.web import csv
 from onelogin_connector.web.access import OF_STATE, Access, Role, caller_of
 from onelogin_connector.web.answers import HttpError, json, plain, problem_of, rfc3339
+from onelogin_connector.web.reading import (
+    Names,
+    NewPassword,
+    NewToken,
+    Question,
+    Rotation,
+    Which,
+    read,
+    whole,
+)
 
-LARGEST_BODY_BYTES = 1 << 20  # of a JSON request; queries and settings are far smaller
 MOST_LETTERS = 1_000
-ROW_LIMIT = 30_000
 LONGEST_QUERY_SECONDS = 600.0
 
-T = TypeVar("T")
 Call = Callable[["Api", Request], Awaitable[Response]]
 
 
@@ -43,61 +49,6 @@ class Endpoint(NamedTuple):
     path: str
     role: Role
     call: Call
-
-
-class Question(Struct, forbid_unknown_fields=True):
-    """
-    Body of a query.
-    """
-
-    kql: str
-    all: bool = False
-    """Every row instead of the first 30,000."""
-    limit: int = ROW_LIMIT
-    timeout_seconds: float = 60.0
-
-
-class Names(Struct, forbid_unknown_fields=True):
-    """
-    Connectors and sinks to check; all when empty.
-    """
-
-    names: list[str] = []
-
-
-class Which(Struct, forbid_unknown_fields=True):
-    """
-    Dead letters that are meant.
-    """
-
-    ids: list[int] = []
-    all: bool = False
-
-
-class NewPassword(Struct, forbid_unknown_fields=True):
-    """
-    A user's new password.
-    """
-
-    password: str
-    user: str = "admin"
-
-
-class NewToken(Struct, forbid_unknown_fields=True):
-    """
-    An API token to make.
-    """
-
-    name: str
-    role: Role = Role.VIEWER
-
-
-class Rotation(Struct, forbid_unknown_fields=True):
-    """
-    A webhook token to make.
-    """
-
-    revoke_old: bool = False
 
 
 class Api:
@@ -355,55 +306,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )
 
 
-async def body_of(request: Request, most_bytes: int = LARGEST_BODY_BYTES) -> bytes:
-    """
-    Return a request's body if it is small enough.
-
-    Raises:
-        HttpError: It is not.
-    """
-    parts, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most_bytes:
-            raise HttpError(
-                "too-large", f"The body has more than {most_bytes} bytes.", headers={"connection": "close"}
-            )
-        parts.append(chunk)
-    return b"".join(parts)
-
-
-async def read(request: Request, kind: type[T]) -> T:
-    """
-    Return the JSON body as a value of a type; an empty body is an empty object.
-
-    Raises:
-        HttpError: Saying at which place it does not fit.
-    """
-    body = await body_of(request)
-    try:
-        return Decoder(kind).decode(body or b"{}")
-    except ValidationError as error:
-        raise HttpError("invalid-input", f"The body does not fit: {error}.") from error
-    except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise HttpError("invalid-input", f"The body is not JSON: {error}.") from error
-
-
-def whole(request: Request, name: str, default: int) -> int:
-    """
-    Return a number of the query string.
-
-    Raises:
-        HttpError: It is none.
-    """
-    text = request.query_params.get(name, "")
-    if not text:
-        return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise HttpError("invalid-input", f"{name} has to be a whole number.")
-    return int(text)
-
-
 def summary(letter: DeadLetter) -> dict[str, Any]:
     """
     Return what a list shows of a dead letter.
@@ -429,6 +331,3 @@ async def _lines(
         if "result" in step or "problem" in step:
             await working
             return
-
-
-__all__ = ["ENDPOINTS", "Api", "ConnectorError", "Endpoint", "body_of", "read"]

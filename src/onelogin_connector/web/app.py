@@ -73,7 +73,9 @@ class Gate:
         """
         Answer one request.
         """
-        scope["app"] = self  # by this the router raises what it does not know, instead of answering in plain text
+        scope["app"] = (
+            self  # by this the router raises what it does not know, instead of answering in plain text
+        )
         request = Request(scope, receive)
         started = False
 

@@ -16,8 +16,8 @@ from onelogin_connector import __version__
 from onelogin_connector.service import Service
 from onelogin_connector.web.access import COOKIE, FORM_COOKIE, Access, caller_of
 from onelogin_connector.web.answers import HttpError
-from onelogin_connector.web.api import body_of
 from onelogin_connector.web.hosts import Hosts
+from onelogin_connector.web.reading import body_of
 
 LARGEST_FORM_BYTES = 16_384
 
