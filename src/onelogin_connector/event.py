@@ -317,9 +317,10 @@ def parse_time_us(value: Any) -> int | None:
         return _parse_text(value) if len(value) < LONGEST_TIME else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if not 0 < value < 1e13:
+    if not 0 < value < 1e13:  # also false for what is no number
         return None
-    return int(value * 1_000) if value > 1e11 else int(value * 1_000_000)
+    result = int(value * (1_000 if value > 1e11 else 1_000_000))
+    return result if result <= LAST_SECOND * 1_000_000 else None
 
 
 @lru_cache(maxsize=4_096)  # events of one second share its text, and a batch most of its seconds

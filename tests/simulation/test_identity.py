@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from onelogin_connector.identity import keys_of
-from onelogin_connector.journal.intake import Intake, Record
+from onelogin_connector.journal.intake import Intake
+from onelogin_connector.journal.records import Record
 from onelogin_connector.testing.journal import MemoryTables
 from tests.simulation.world import COMPARED, Manner, Story, misplaced, rows_of, tell, unexplained
 

@@ -150,7 +150,7 @@ async def test_intake_stops_at_the_reserve(tmp_path: Path) -> None:
     assert "reserve" in journal.writable()
     await journal.advance("store", Checkpoint(offset=0), [NewDeadLetter("acme", "delivery", "no", b"{}")])
     free[0] = 5_000
-    journal._free = (0.0, 0, 0)
+    journal.space._seen_at = 0.0
     assert (await journal.append([event(1)])).entries == 1
     assert journal.writable() == ""
     await journal.close()

@@ -7,7 +7,8 @@ from typing import Any
 
 from onelogin_connector.event import Event, Kind, Way, read
 from onelogin_connector.identity import keys_of
-from onelogin_connector.journal.intake import Intake, Record
+from onelogin_connector.journal.intake import Intake
+from onelogin_connector.journal.records import Record
 from onelogin_connector.matching import WIDEST_SEARCH
 from onelogin_connector.testing.journal import MemoryTables
 from tests.simulation.world import rows_of

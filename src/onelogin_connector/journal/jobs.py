@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from onelogin_connector.errors import HourPruned
 from onelogin_connector.event import Way
 from onelogin_connector.journal.base import Held, NewDeadLetter, Receipt
-from onelogin_connector.journal.intake import HOUR_SECONDS, Intake, Placed, Record
+from onelogin_connector.journal.intake import HOUR_SECONDS, Intake
+from onelogin_connector.journal.records import Placed, Record
 from onelogin_connector.journal.tables import Block, Keyring, LmdbTables, eight
 from onelogin_connector.journal.writer import Job
 

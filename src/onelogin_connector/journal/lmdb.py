@@ -13,11 +13,10 @@ Rules, each measured or met before:
 """
 
 import asyncio
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
-from time import monotonic, time
+from time import time
 from typing import Any
 
 import lmdb
@@ -35,23 +34,14 @@ from onelogin_connector.journal.base import (
     Recall,
     Receipt,
 )
-from onelogin_connector.journal.intake import HOUR_SECONDS, Record
+from onelogin_connector.journal.intake import HOUR_SECONDS
+from onelogin_connector.journal.records import Record
+from onelogin_connector.journal.space import Space, free_bytes
 from onelogin_connector.journal.tables import Block, Databases, Keyring, LmdbTables, eight, load
 from onelogin_connector.journal.writer import Job, Writer
 
 FIRST_MAP_BYTES = 64 << 20
-RESERVE_BYTES = 1 << 30
-RESERVE_SHARE = 0.02
-FREE_SPACE_SECONDS = 1.0  # how long a look at the disk is good for
 A_DAY_SECONDS = 86_400
-
-
-def free_bytes(path: Path) -> tuple[int, int]:
-    """
-    Return free and total bytes of the file system that holds a path.
-    """
-    usage = shutil.disk_usage(path)
-    return usage.free, usage.total
 
 
 class LmdbJournal:
@@ -88,12 +78,10 @@ class LmdbJournal:
         self.path = path
         self.recall = recall
         self.time_rules = dict(time_rules or {})
-        self._reserve_bytes = reserve_bytes
+        self.space = Space(path, reserve_bytes=reserve_bytes, look=free_space)
         self._key_retention_seconds = key_retention_days * A_DAY_SECONDS
         self._keep_seconds = keep_delivered_hours * HOUR_SECONDS
         self._clock = clock
-        self._free_space = free_space
-        self._free = (0.0, 0, 0)
         self._recalls: dict[int, asyncio.Task[bool]] = {}
         self._waiting: set[asyncio.Future[None]] = set()
         self._env = lmdb.open(
@@ -136,7 +124,7 @@ class LmdbJournal:
         """
         See ``Journal``.
         """
-        self._check_reserve()
+        self.space.check()
         rules = self.time_rules
         records = [
             Record(event, keys_of(event, rounds=rules.get(event.connector) == "round")) for event in events
@@ -153,7 +141,7 @@ class LmdbJournal:
         """
         See ``Journal``.
         """
-        self._check_reserve()
+        self.space.check()
         await self._do(Job(lambda tables: tables.bury(letter), size_bytes=len(letter.body)))
 
     def read(self, after: Offset, *, records: int = 1_000, size_bytes: int = 4 << 20) -> list[Entry]:
@@ -255,8 +243,8 @@ class LmdbJournal:
             "first_offset": first,
             "last_offset": self._mirror.last_offset,
             "bytes": (info["last_pgno"] + 1) * page,
-            "free_bytes": self._look_at_disk()[0],
-            "reserve_bytes": self._reserve(),
+            "free_bytes": self.space.free_bytes,
+            "reserve_bytes": self.space.reserve_bytes,
             "dead_letters": letters,
             "sync_seconds": self._writer.sync_times.total_seconds,
         }
@@ -326,7 +314,7 @@ class LmdbJournal:
         Return why nothing can be taken in at the moment; empty when all is well.
         """
         try:
-            self._check_reserve()
+            self.space.check()
         except JournalFull as error:
             return str(error)
         return "" if self._writer.is_alive() else "The journal's writer has ended."
@@ -393,27 +381,6 @@ class LmdbJournal:
         await self._do(Job(lambda tables: jobs.restore(tables, hour, held)))
         return True
 
-    def _check_reserve(self) -> None:
-        free, _ = self._look_at_disk()
-        if free < self._reserve():
-            raise JournalFull(
-                f"Only {free:,} bytes are free where the journal lies, below its reserve of {self._reserve():,}.",
-                action="Make room on that disk; intake goes on by itself.",
-                after_seconds=30,
-            )
-
-    def _reserve(self) -> int:
-        if self._reserve_bytes is not None:
-            return self._reserve_bytes
-        return max(RESERVE_BYTES, int(self._look_at_disk()[1] * RESERVE_SHARE))
-
-    def _look_at_disk(self) -> tuple[int, int]:
-        looked_at, free, total = self._free
-        now = monotonic()
-        if not looked_at or now - looked_at > FREE_SPACE_SECONDS:
-            free, total = self._free_space(self.path)
-            self._free = (now, free, total)
-        return free, total
 
 
 def _resolve(signal: "asyncio.Future[None]") -> None:

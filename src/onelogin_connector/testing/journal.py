@@ -20,7 +20,8 @@ from onelogin_connector.journal.base import (
     NewDeadLetter,
     Receipt,
 )
-from onelogin_connector.journal.intake import Intake, Record
+from onelogin_connector.journal.intake import Intake
+from onelogin_connector.journal.records import Record
 
 
 class MemoryTables:
