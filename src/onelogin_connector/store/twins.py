@@ -5,6 +5,9 @@ A row is always the merge of its entry and its *latest* twin: the entry's fields
 entry has none. When the journal links another twin, the merge is made anew from the entry's bytes, so that
 nothing of the former twin stays. Only columns that change are written; most twins bring an id and their
 bytes, and a column that is not touched is not rewritten on disk.
+
+Two rare cases: a record of the entry's own channel takes the entry's place in the row, because the journal
+has moved that one to another event or the new one names both ids; and a record that moves leaves its row.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +16,7 @@ from uuid import UUID
 
 import duckdb
 
-from onelogin_connector.event import Entry
+from onelogin_connector.event import Entry, Kind
 from onelogin_connector.formats import fields
 from onelogin_connector.store import rows
 from onelogin_connector.store.rows import FIELDS, TWIN, Line, Names, unpacking
@@ -21,9 +24,18 @@ from onelogin_connector.store.rows import FIELDS, TWIN, Line, Names, unpacking
 NEAR_US = 2_000_000
 """A twin's time is within a second of its entry's, apart from times that cannot be read."""
 
-_FOUND = """
-    SELECT rowid, entry_key, epoch_us(event_time), raw, raw_bytes, twin_raw, twin_raw_bytes
-    FROM events WHERE entry_key IN (SELECT unnest($keys::UUID[]))"""
+_ROW = """
+    SELECT rowid, entry_key, channel, epoch_us(event_time), raw, raw_bytes, twin_raw, twin_raw_bytes
+    FROM events"""
+_FOUND = f"{_ROW} WHERE entry_key IN (SELECT unnest($keys::UUID[]))"
+_AS_TWIN = f"{_ROW} WHERE twin_key = $key::UUID AND entry_key <> $home::UUID"
+_AS_ENTRY = f"""{_ROW} WHERE native = $native AND channel = $channel AND entry_key <> $home::UUID
+    AND event_time = make_timestamp($time)"""
+_NO_TWIN = ", ".join(f"{name} = NULL" for name in (*TWIN, "twin_raw", "twin_raw_bytes"))
+_PROMOTED = ", ".join(
+    f"{name} = twin_{name}"
+    for name in ("key_hour", "channel", "way", "native", "also", "received_time", "raw", "raw_bytes")
+)
 _MERGED = FIELDS | {"event_type": "VARCHAR"}
 
 
@@ -34,6 +46,7 @@ class Row(NamedTuple):
 
     id: int
     key: bytes
+    channel: str
     time_us: int
     entry: fields.Reading
     twin: fields.Reading | None
@@ -46,19 +59,90 @@ def merge(connection: duckdb.DuckDBPyConnection, twins: Sequence[Entry], names: 
     Returns:
         How many found no row: their entry is not held any more.
     """
-    latest = {twin.of: twin for twin in twins}
+    home = {twin.key: twin.of for twin in twins}
+    staying = [twin for twin in twins if home[twin.key] == twin.of]
+    found: set[bytes] = set()
+    # two records of one event, one of each channel, come one after the other
+    for channel in sorted({twin.channel for twin in staying}):
+        latest = {twin.of: twin for twin in staying if twin.channel == channel}
+        found |= _merge_latest(connection, latest, names)
+    _release(connection, [twin for twin in staying if twin.kind == Kind.MOVE], names)
+    return sum(twin.of not in found for twin in staying)
+
+
+def _merge_latest(
+    connection: duckdb.DuckDBPyConnection, latest: dict[bytes, Entry], names: Names
+) -> set[bytes]:
+    """
+    Merge one record into each row; returns the keys of the rows that were found.
+    """
     found = _find(connection, list(latest.values()))
     changed: set[str] = set()
     lines, times = [], []
     for row in found:
         twin = latest[row.key]
+        if twin.channel == row.channel:
+            _replace(connection, row, twin, names)
+            continue
         line, touched = _merged(row, twin, names)
         lines.append(line)
         times.append(row.time_us)
         changed |= touched
     if lines:
         _update(connection, lines, changed, min(times), max(times))
-    return sum(twin.of not in {row.key for row in found} for twin in twins)
+    return {row.key for row in found}
+
+
+def _release(connection: duckdb.DuckDBPyConnection, moved: Sequence[Entry], names: Names) -> None:
+    """
+    Take records out of the rows they were in; what is left there is the record of the other channel.
+    """
+    for record in moved:
+        home = {"home": record.of.hex()}
+        for values in connection.execute(_AS_TWIN, home | {"key": record.key.hex()}).fetchall():
+            row = _row(values)
+            _set(connection, _columns(row.entry, row.time_us, names) | {"row": row.id}, b"", _MERGED)
+            connection.execute(f"UPDATE events SET {_NO_TWIN} WHERE rowid = ?", [row.id])
+        own = home | {"native": record.native, "channel": record.channel, "time": record.time_us}
+        for values in connection.execute(_AS_ENTRY, own).fetchall():
+            row = _row(values)
+            if row.twin is not None:
+                _set(connection, _columns(row.twin, row.time_us, names) | {"row": row.id}, b"", _MERGED)
+                connection.execute(f"UPDATE events SET {_PROMOTED}, {_NO_TWIN} WHERE rowid = ?", [row.id])
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, row: Row, record: Entry, names: Names) -> None:
+    """
+    Put a record into its row in the place of the entry's own.
+    """
+    reading = fields.read(record.raw)
+    whole = reading if row.twin is None else rows.merged(reading, row.twin)
+    own = {"native": "VARCHAR", "also": "VARCHAR", "key_hour": "INTEGER"}
+    values = _columns(whole, row.time_us, names) | {
+        "row": row.id,
+        "native": record.native,
+        "also": record.also,
+        "key_hour": rows.key_hour(record),
+    }
+    _set(connection, values, record.raw, _MERGED | own)
+
+
+def _set(
+    connection: duckdb.DuckDBPyConnection, values: dict[str, Any], raw: bytes, columns: dict[str, str]
+) -> None:
+    """
+    Write a row's columns, and its entry's bytes where there are any.
+    """
+    line = rows.line(values, raw or b"{}")
+    assignments = [f"{name} = new.{name}" for name in columns]
+    if raw:
+        assignments += ["raw = new.raw", "raw_bytes = new.raw_bytes"]
+    connection.execute(
+        f"""
+        UPDATE events SET {", ".join(assignments)}
+        FROM ({unpacking({"row": "BIGINT"} | columns)}) AS new WHERE events.rowid = new.row""",
+        [[line.values], [line.raw]],
+    )
 
 
 def _find(connection: duckdb.DuckDBPyConnection, twins: Sequence[Entry]) -> list[Row]:
@@ -83,10 +167,11 @@ def _find(connection: duckdb.DuckDBPyConnection, twins: Sequence[Entry]) -> list
 
 
 def _row(values: Sequence[Any]) -> Row:
-    id_, key, time_us, raw, raw_bytes, twin_raw, twin_raw_bytes = values
+    id_, key, channel, time_us, raw, raw_bytes, twin_raw, twin_raw_bytes = values
     return Row(
         id=id_,
         key=key.bytes if isinstance(key, UUID) else bytes.fromhex(str(key).replace("-", "")),
+        channel=channel,
         time_us=time_us,
         entry=fields.read(rows.raw_of(raw, raw_bytes)),
         twin=None if twin_raw is None else fields.read(rows.raw_of(twin_raw, twin_raw_bytes)),

@@ -39,6 +39,9 @@ PASSING = (
 GIVEN_UP = (duckdb.ConnectionException, duckdb.FatalException, duckdb.InternalException)
 """Errors after which DuckDB must be opened anew."""
 
+JOINING = (Kind.TWIN, Kind.MOVE)
+"""Records that join a row instead of making one."""
+
 _EVENT = OWN | FIELDS
 _INSERT_EVENTS = f"INSERT INTO events BY NAME {unpacking(_EVENT)}"
 _INSERT_CHANGES = f"INSERT INTO changes BY NAME {unpacking(CHANGES)}"
@@ -183,7 +186,7 @@ class Writer:
         fresh = [one for one in prepared if one.entry.offset > position or not one.entry.offset]
         others = connection.execute("SELECT 1 FROM positions WHERE epoch <> ? LIMIT 1", [epoch]).fetchone()
         doubtful = {
-            one.place for one in fresh if one.entry.kind != Kind.TWIN and (others or not one.entry.offset)
+            one.place for one in fresh if one.entry.kind not in JOINING and (others or not one.entry.offset)
         }
         if not doubtful:
             return fresh
@@ -202,7 +205,7 @@ class Writer:
             lines = [one.line for one in fresh if one.entry.kind == kind and one.line]
             if lines:
                 connection.execute(statement, [[one.values for one in lines], [one.raw for one in lines]])
-        merging = [one.entry for one in fresh if one.entry.kind == Kind.TWIN]
+        merging = [one.entry for one in fresh if one.entry.kind in JOINING]
         return twins.merge(connection, merging, self._names) if merging else 0
 
 
