@@ -9,6 +9,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from onelogin_connector.cli import logs
 from onelogin_connector.cli.arguments import parser
@@ -45,6 +46,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
     Run one command; returns the exit status.
     """
     os.umask(0o077)  # whatever this program writes, others cannot read
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a letter that this terminal lacks is no reason to fail
     top, twins = parser(environ)
     arguments = top.parse_args(argv)
     try:

@@ -14,6 +14,7 @@ from msgspec.json import decode
 
 from onelogin_connector.cli import DONE, FAILED, say, tables
 from onelogin_connector.cli.connection import Api, connected, gone, refuse
+from onelogin_connector.cli.text import printable
 from onelogin_connector.config import Settings
 from onelogin_connector.errors import ConfigError, ConnectorError
 
@@ -35,9 +36,9 @@ async def import_(arguments: Namespace, settings: Settings) -> int:
             except ConnectorError as error:
                 failed += 1
                 say(f"{path}: {error.message} {error.action}")
-                results.append({"file": str(path), "error": error.message})
+                results.append({"file": printable(str(path)), "error": error.message})
             else:
-                results.append({"file": str(path), **result})
+                results.append({"file": printable(str(path)), **result})
                 failed += bool(result.get("dead"))
     if arguments.json:
         tables.show_json(results)
@@ -63,7 +64,6 @@ async def _import_one(api: Api, path: Path, arguments: Namespace) -> dict[str, A
 
     query = {
         "connector": arguments.connector,
-        "name": path.name,
         "accept_duplicates": "true" if arguments.accept_duplicates else "false",
     }
     size = path.stat().st_size
@@ -73,8 +73,8 @@ async def _import_one(api: Api, path: Path, arguments: Namespace) -> dict[str, A
                 "POST",
                 "/api/v1/import",
                 params=query,
-                content=_chunks(path),
-                headers={"content-type": "application/octet-stream"},
+                content=_chunks(path, size),
+                headers={"content-type": "application/octet-stream", "content-length": str(size)},
             )
             async with sending as answer:
                 if answer.status_code >= 400:
@@ -83,7 +83,7 @@ async def _import_one(api: Api, path: Path, arguments: Namespace) -> dict[str, A
                 async for line in answer.aiter_lines():
                     last = decode(line)
                     if "read_bytes" in last:
-                        advance(last["read_bytes"])
+                        advance(last["read_bytes"], last["of_bytes"])
     except TransportError as error:
         raise gone(error) from error
     if "problem" in last:
@@ -92,15 +92,17 @@ async def _import_one(api: Api, path: Path, arguments: Namespace) -> dict[str, A
     return result
 
 
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
+async def _chunks(path: Path, size: int) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
+        # what is written to the file meanwhile waits for the next import
+        while size > 0 and (chunk := file.read(min(CHUNK_BYTES, size))):
+            size -= len(chunk)
             yield chunk
 
 
 def _progress(name: str, size: int) -> AbstractContextManager[Any]:
     if not sys.stderr.isatty():
-        return nullcontext(lambda _: None)
+        return nullcontext(lambda *_: None)
     return _Bar(name, size)
 
 
@@ -124,7 +126,8 @@ class _Bar(AbstractContextManager[Any]):
 
     def __enter__(self) -> Any:
         self._progress.start()
-        return lambda read_bytes: self._progress.update(self._task, completed=read_bytes)
+        # the total is that of the content: a compressed file is shorter than what is read of it
+        return lambda done, total: self._progress.update(self._task, completed=done, total=total)
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()

@@ -17,6 +17,7 @@ async def query(arguments: Namespace, settings: Settings) -> int:
     Run a query and print its rows.
     """
     kql = sys.stdin.read() if arguments.kql == "-" else arguments.kql
+    kql = kql.encode(errors="replace").decode()  # bytes that are no text came in as half characters
     question = {"kql": kql, "all": arguments.all, "timeout_seconds": arguments.timeout}
     async with connected(settings) as api:
         accept = "text/csv" if arguments.csv else "application/json"

@@ -117,7 +117,7 @@ def _start_demo(service: Service, url: str) -> "asyncio.Task[None]":
     from onelogin_connector.service.demo import feed
 
     connector = next(iter(service.settings.connectors))
-    token = service.new_webhook_token(connector, revoke_old=False)
+    token = service.lend_webhook_token(connector)
     print(f"The simulated company sends to {url}/webhook/{connector}", flush=True)
     return asyncio.create_task(
         _tell_failure(feed(f"{url}/webhook/{connector}", token, hours=DEMO_HOURS)), name="demo"

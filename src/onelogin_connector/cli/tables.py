@@ -13,6 +13,18 @@ from onelogin_connector.cli.text import printable
 WIDEST_CELL = 60  # characters; a longer value is cut on the terminal, and whole with --json
 NARROWEST_CELL = 6
 
+TELLING = (
+    "TimeGenerated",
+    "EventType",
+    "UserName",
+    "SrcIpAddr",
+    "TargetAppName",
+    "ActorUserName",
+    "RoleName",
+    "Message",
+)
+"""What a person looks for first in the view of all events, which has more columns than any terminal."""
+
 
 def show_json(content: Any) -> None:
     """
@@ -66,14 +78,15 @@ def _draw(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str
 
 def _fitting(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     """
-    Return the first columns that fit side by side; at least one.
+    Return the columns that fit side by side, in their order: those that tell most go first; at least one.
     """
-    found: list[str] = []
+    chosen: set[str] = set()
     used = 0
-    for name in columns:
+    for name in sorted(columns, key=lambda name: TELLING.index(name) if name in TELLING else len(TELLING)):
         longest = max((len(text(row.get(name))) for row in rows[:200]), default=0)
-        used += min(WIDEST_CELL, max(NARROWEST_CELL, len(name), longest)) + 2
-        if found and used > width:
+        needed = min(WIDEST_CELL, max(NARROWEST_CELL, len(name), longest)) + 3
+        if chosen and used + needed > width:
             break
-        found.append(name)
-    return found
+        chosen.add(name)
+        used += needed
+    return [name for name in columns if name in chosen]

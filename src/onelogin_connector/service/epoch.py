@@ -10,7 +10,6 @@ new epoch mends both: offsets count anew, and no hour's keys are trusted until t
 import asyncio
 import logging
 
-from onelogin_connector.event import Channel, Entry, Kind, Way
 from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.service.alarms import Alarms
 from onelogin_connector.store import Store
@@ -34,8 +33,8 @@ async def agree(journal: LmdbJournal, store: Store, alarms: Alarms) -> bool:
         behind = position - journal.last_offset
         what = f"The journal lacks the last {behind} records that the store has: an older one was restored."
     await journal.renew()
-    if journal.last_offset:
-        await asyncio.to_thread(_pass, store, journal)
+    if journal.last_offset:  # up to its end, the store has everything already
+        await asyncio.to_thread(store.pass_over, journal.epoch, journal.last_offset)
     alarms.raise_(
         "epoch",
         what,
@@ -43,29 +42,3 @@ async def agree(journal: LmdbJournal, store: Store, alarms: Alarms) -> bool:
     )
     logger.error("%s A new epoch begins", what, extra={"action": "epoch_renewed", "store_position": position})
     return True
-
-
-def _pass(store: Store, journal: LmdbJournal) -> None:
-    """
-    Set the store's position in the new epoch to the journal's end: up to there it has everything already.
-
-    A position moves with records only, so this is one without effect: the twin of an event that never was.
-    """
-    end = journal.last_offset
-    nothing = Entry(
-        offset=end,
-        kind=Kind.TWIN,
-        key=bytes(16),
-        of=bytes(16),
-        connector="",
-        account=None,
-        channel=Channel.NONE,
-        way=Way.IMPORT,
-        native="",
-        also=None,
-        time_us=0,
-        received_us=0,
-        flags=0,
-        raw=b"{}",
-    )
-    store.insert([nothing], journal.epoch)

@@ -281,6 +281,14 @@ class Service:
         self.webhooks[connector].accept(self.tokens.hashes(connector))
         return token
 
+    def lend_webhook_token(self, connector: str) -> str:
+        """
+        Make a webhook token that ends with this process.
+        """
+        token = self.tokens.lend(connector)
+        self.webhooks[connector].accept(self.tokens.hashes(connector))
+        return token
+
     async def back_up(self) -> Path:
         """
         Copy store, state and journal into a new folder, which the caller removes.

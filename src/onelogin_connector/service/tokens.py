@@ -2,6 +2,8 @@
 Which webhook tokens are valid: those of the settings, or those made here and kept as hashes in the state.
 """
 
+from secrets import token_urlsafe
+
 from onelogin_connector.config import Settings
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.sources.webhook import token_hash
@@ -20,15 +22,25 @@ class WebhookTokens:
     def __init__(self, settings: Settings, state: State) -> None:
         self._settings = settings
         self._state = state
+        self._lent: dict[str, bytes] = {}
 
     def hashes(self, connector: str) -> list[bytes]:
         """
-        Return the hashes of a connector's valid tokens, two at most.
+        Return the hashes of a connector's valid tokens: two at most, and one that is lent.
         """
         configured = self._settings.connectors[connector].webhook_tokens
+        lent = [self._lent[connector]] if connector in self._lent else []
         if configured:
-            return [token_hash(token.reveal()) for token in configured]
-        return self._state.people.webhook_hashes(connector)
+            return [token_hash(token.reveal()) for token in configured] + lent
+        return self._state.people.webhook_hashes(connector) + lent
+
+    def lend(self, connector: str) -> str:
+        """
+        Make a token that ends with this process, for a sender within it; the others stay as they are.
+        """
+        token = token_urlsafe(32)
+        self._lent[connector] = token_hash(token)
+        return token
 
     def issue(self, connector: str, *, revoke_old: bool = False) -> str:
         """

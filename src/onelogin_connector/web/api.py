@@ -15,6 +15,7 @@ from msgspec.json import decode, encode
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from onelogin_connector.errors import JournalFull
 from onelogin_connector.journal.base import DeadLetter
 from onelogin_connector.service import Service
 from onelogin_connector.service.backup import archive
@@ -184,10 +185,19 @@ class Api:
     async def _spool(self, request: Request, path: Any) -> None:
         """
         Write the body to disk: it is read twice, and may be larger than memory.
+
+        Raises:
+            JournalFull: It would take the room that the journal needs.
         """
+        stats = self.service.journal.stats()
+        left = stats["free_bytes"] - stats["reserve_bytes"]
+        left -= int(request.headers.get("content-length", "0"))  # the server has checked that it is a number
         with path.open("wb") as file:
             async for chunk in request.stream():
+                if left < 0:
+                    raise JournalFull("There is no room on the disk for this file.")
                 file.write(chunk)
+                left -= 0 if "content-length" in request.headers else len(chunk)
 
     async def check(self, request: Request) -> Response:
         """
