@@ -389,3 +389,15 @@ def test_one_table_row_is_the_sinks_row(store):
             found = dict(zip([column.name for column in result.columns], result.rows[0], strict=True))
             for name in set(row) - {"TimeGenerated", "event_time_t", "Raw"}:
                 assert found[name] == ("" if row[name] is None and found[name] == "" else row[name]), name
+
+
+def test_a_position_can_be_set_for_a_new_epoch(tmp_path):
+    """
+    Records that came in under another epoch are passed over, those behind them are taken.
+    """
+    store = Store.open(tmp_path / "s.duckdb", names=lambda _: None)
+    store.pass_over("new", 5)
+    assert store.position("new") == 5
+    store.pass_over("new", 6)
+    assert store.position("new") == 6
+    store.close()

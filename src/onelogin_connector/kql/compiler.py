@@ -6,33 +6,14 @@ each of its complaints into one sentence with a place in the text. Whoever calls
 tables a query may name, and their columns with KQL types.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
 from onelogin_connector.errors import QueryError
 from onelogin_connector.kql import text as kql_text
-
-Schema = Mapping[str, Mapping[str, str]]
-"""Table → column → KQL type."""
+from onelogin_connector.kql.plan import Compiled, Schema
 
 LONGEST_QUERY = 50_000
 """Characters. Translation is slow on long texts; the longest published detection has about 20,000."""
 DEEPEST_NESTING = 40
 """Brackets within brackets. The translator recurses, and people do not write more than ten."""
-
-
-class Compiled(NamedTuple):
-    """
-    A query that can be run.
-    """
-
-    sql: str
-    """One SELECT statement of DuckDB."""
-    parameters: dict[str, Any]
-    tables: frozenset[str]
-    """Tables of the schema that it reads."""
-    columns: tuple[str, ...]
-    """Names of its columns, in order; empty where they are known only when it runs."""
 
 
 def compile(text: str, schema: Schema) -> Compiled:

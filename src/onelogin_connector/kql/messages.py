@@ -10,7 +10,7 @@ from re import DOTALL, IGNORECASE, Match
 from re import compile as pattern
 
 from onelogin_connector.errors import QueryError
-from onelogin_connector.kql.compiler import Schema
+from onelogin_connector.kql.plan import Schema
 from onelogin_connector.kql.text import Token, find_name, near, place_of, tokens, unclosed
 
 SEE_DOCS = "docs/kql.md lists what is supported."

@@ -17,7 +17,7 @@ from duckdb_kql.translate import CLOCK_SLOT, clock, to_sql
 
 from onelogin_connector.errors import QueryError
 from onelogin_connector.kql import messages
-from onelogin_connector.kql.compiler import Compiled, Schema
+from onelogin_connector.kql.plan import Compiled, Schema
 from onelogin_connector.kql.text import find_name, near
 
 _BOUNDED = {"make_set": "set", "make_list": "list"}

@@ -183,6 +183,15 @@ class Store:
         """
         return self._reader.stats() | {"dropped_twins": self._writer.dropped_twins}
 
+    def pass_over(self, epoch: str, offset: int) -> None:
+        """
+        Take an epoch's records up to an offset for held: they came in under another epoch.
+
+        Raises:
+            Unavailable: It could not be written.
+        """
+        self._writer.pass_over(epoch, offset)
+
     def trial(self) -> None:
         """
         Write and take it back.

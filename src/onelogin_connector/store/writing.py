@@ -93,6 +93,27 @@ class Writer:
         if reasons:
             raise Refused(reasons)
 
+    def pass_over(self, epoch: str, offset: int) -> None:
+        """
+        Set the position in an epoch whose first records are held already.
+
+        Raises:
+            Unavailable: It could not be written.
+        """
+        with self._database.write_lock:
+            self._insert_position(epoch, offset)
+
+    def _insert_position(self, epoch: str, offset: int) -> None:
+        connection = self._database.writer
+        try:
+            connection.begin()
+            known = position_of(connection, epoch) is not None
+            _move(connection, epoch, offset, known=known)
+            connection.commit()
+        except duckdb.Error as error:
+            _roll_back(connection)
+            raise Unavailable(f"The store cannot be written: {first_line(error)}") from error
+
     def trial(self) -> None:
         """
         Write and take it back, to see whether events could be written.
