@@ -123,7 +123,7 @@ def test_a_changed_password_ends_sessions_and_links(state):
     """
     Whoever held a session or a link under the old password is out.
     """
-    state.people.add_user("ann", "analyst", PASSWORD)
+    state.people.add_user("ann", "operator", PASSWORD)
     state.people.add_user("bob", "viewer", PASSWORD)
     cookie, link = state.people.begin_session("ann", hours=1), state.people.make_link("ann")
     other = state.people.begin_session("bob", hours=1)
@@ -151,9 +151,9 @@ def test_sessions_end(state, clock):
     By time, by signing out, and with their user; the role is the present one.
     """
     state.ensure_admin(Secret(PASSWORD))
-    state.people.add_user("ann", "analyst", PASSWORD)
+    state.people.add_user("ann", "operator", PASSWORD)
     one, two, three = (state.people.begin_session("ann", hours=12, peer="10.0.0.1") for _ in range(3))
-    assert (state.people.session(one).role, state.people.session(one).peer) == ("analyst", "10.0.0.1")
+    assert (state.people.session(one).role, state.people.session(one).peer) == ("operator", "10.0.0.1")
     state.people.end_session(one)
     assert state.people.session(one) is None
     clock.now += 12 * 3_600

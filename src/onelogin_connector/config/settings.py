@@ -234,8 +234,8 @@ class Connector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 32 << 20
     requests_per_second: Annotated[
-        float, about("Webhook requests taken per second; more are answered 429.", example=2000, gt=0)
-    ] = 2000
+        float, about("Webhook requests taken per second; more are answered 429.", example=1000, gt=0)
+    ] = 5000
     poll_seconds: Annotated[
         float, about("How often the API is asked for new events.", unit="seconds", example=60, ge=5)
     ] = 60

@@ -5,6 +5,7 @@ Only hashes are kept. What a random token of 256 bits hashes to needs no slow ha
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Literal
@@ -16,7 +17,7 @@ from msgspec import Struct, convert
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.state.database import Database
 
-Role = Literal["admin", "analyst", "viewer"]
+Role = Literal["admin", "operator", "viewer"]
 
 ADMIN = "admin"
 SHORTEST_PASSWORD = 12
@@ -74,7 +75,6 @@ class People:
 
     def __init__(self, database: Database, clock: Callable[[], float], hasher: PasswordHasher) -> None:
         self._database, self._clock, self._hasher = database, clock, hasher
-        self._nobody = hasher.hash(token_urlsafe())
         """Compared with where there is no such user, so that the answer takes as long."""
 
     def add_user(self, name: str, role: Role, password: str) -> None:
@@ -151,6 +151,13 @@ class People:
         if self._hasher.check_needs_rehash(digest):
             self._database.change("set_password", name=found["name"], password_hash=self._hash(password))
         return User(found["name"], found["role"], found["created_at"])
+
+    @cached_property
+    def _nobody(self) -> str:
+        """
+        A hash to verify against when there is no such user, made when it is first needed: it takes a moment.
+        """
+        return self._hasher.hash(token_urlsafe())
 
     def _hash(self, password: str) -> str:
         if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:

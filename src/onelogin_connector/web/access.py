@@ -19,7 +19,6 @@ from starlette.requests import Request
 
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.state import ApiToken, State
-from onelogin_connector.state import Role as StateRole
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.attempts import Attempts, neighbourhood
 
@@ -56,11 +55,6 @@ class Role(StrEnum):
         """
         order = list(Role)
         return order.index(self) >= order.index(other)
-
-
-OF_STATE: dict[StateRole, Role] = {"viewer": Role.VIEWER, "analyst": Role.OPERATOR, "admin": Role.ADMIN}
-TO_STATE: dict[Role, StateRole] = {role: word for word, role in OF_STATE.items()}
-"""The state keeps operators under an older word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +108,14 @@ class Access:
         Return whose session a cookie opens.
         """
         found = self._people.session(cookie) if cookie else None
-        return Caller(found.user, OF_STATE[found.role], by_session=True) if found else None
+        return Caller(found.user, Role(found.role), by_session=True) if found else None
 
     def of_token(self, token: str) -> Caller | None:
         """
         Return whose API token this is.
         """
         found = self._people.api_token(token) if token else None
-        return Caller(f"token:{found.name}", OF_STATE[found.role]) if found else None
+        return Caller(f"token:{found.name}", Role(found.role)) if found else None
 
     async def sign_in(self, user: str, password: str, address: str) -> str:
         """
@@ -154,7 +148,7 @@ class Access:
         """
         Make the secret of a one-time sign-in link.
         """
-        admin = next(user.name for user in self._people.users() if OF_STATE[user.role] is Role.ADMIN)
+        admin = next(user.name for user in self._people.users() if Role(user.role) is Role.ADMIN)
         return self._people.make_link(admin, seconds=LINK_SECONDS)
 
     async def redeem(self, token: str, address: str) -> str | None:
@@ -221,7 +215,7 @@ class Access:
                 f"A token's name has 1 to {LONGEST_NAME} printable characters.",
                 action="Name it after its use.",
             )
-        return self._people.add_api_token(name, TO_STATE[role], created_by=by)
+        return self._people.add_api_token(name, role.value, created_by=by)
 
     def revoke_token(self, id: int) -> bool:
         """

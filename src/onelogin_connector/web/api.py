@@ -22,7 +22,7 @@ from onelogin_connector.service.backup import archive
 from onelogin_connector.service.folder import scratch
 from onelogin_connector.service.report import text_of
 from onelogin_connector.web import csv
-from onelogin_connector.web.access import OF_STATE, Access, Role, caller_of
+from onelogin_connector.web.access import Access, Role, caller_of
 from onelogin_connector.web.answers import HttpError, json, plain, problem_of, rfc3339
 from onelogin_connector.web.reading import (
     Names,
@@ -245,12 +245,7 @@ class Api:
         found = await asyncio.to_thread(self.access.tokens)
         times = ("created_at", "expires_at", "used_at")
         return json(
-            [
-                to_builtins(token)
-                | {"role": str(OF_STATE[token.role])}
-                | {name: rfc3339(getattr(token, name)) for name in times}
-                for token in found
-            ]
+            [to_builtins(token) | {name: rfc3339(getattr(token, name)) for name in times} for token in found]
         )
 
     async def new_token(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
 -- Who may sign in. A user without a password signs in by a link and then sets one.
 CREATE TABLE users (
     name TEXT PRIMARY KEY CHECK (name = lower(name)),
-    role TEXT NOT NULL CHECK (role IN ('admin', 'analyst', 'viewer')),
+    role TEXT NOT NULL CHECK (role IN ('admin', 'operator', 'viewer')),
     password_hash TEXT NOT NULL,
     created_at REAL NOT NULL
 ) STRICT;
@@ -27,7 +27,7 @@ CREATE TABLE api_tokens (
     id INTEGER PRIMARY KEY,
     hash BLOB NOT NULL UNIQUE,
     name TEXT NOT NULL,
-    role TEXT NOT NULL CHECK (role IN ('admin', 'analyst', 'viewer')),
+    role TEXT NOT NULL CHECK (role IN ('admin', 'operator', 'viewer')),
     created_by TEXT NOT NULL,
     created_at REAL NOT NULL,
     expires_at REAL,
