@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from time import time
 
+from msgspec import Struct
+
 
 class State(StrEnum):
     """
@@ -51,3 +53,26 @@ class Status:
             return False
         self.state, self.since = state, self.clock()
         return True
+
+
+class StageState(StrEnum):
+    """
+    Outcome of one stage of a check.
+    """
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Stage(Struct, frozen=True):
+    """
+    One step of a check: what was tried, what came of it, what to do.
+    """
+
+    stage: str
+    state: StageState
+    message: str
+    action: str = ""
+    http_status: int | None = None
+    seconds: float = 0.0

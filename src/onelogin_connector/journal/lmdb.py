@@ -382,7 +382,6 @@ class LmdbJournal:
         return True
 
 
-
 def _resolve(signal: "asyncio.Future[None]") -> None:
     if not signal.done():
         signal.set_result(None)

@@ -7,12 +7,14 @@ A sink never sleeps, retries, logs per event or reads the environment: the loop 
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from msgspec import Struct
 
 from onelogin_connector.event import Entry
+from onelogin_connector.status import Stage, StageState
+
+__all__ = ["Limits", "Sink", "Stage", "StageState"]
 
 
 class Limits(Struct, frozen=True):
@@ -24,29 +26,6 @@ class Limits(Struct, frozen=True):
     size_bytes: int
     """Sum of the raw records' bytes."""
     max_batch_seconds: float = 0.5
-
-
-class StageState(StrEnum):
-    """
-    Outcome of one stage of a check.
-    """
-
-    PASSED = "passed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-class Stage(Struct, frozen=True):
-    """
-    One step of a check: what was tried, what came of it, what to do.
-    """
-
-    stage: str
-    state: StageState
-    message: str
-    action: str = ""
-    http_status: int | None = None
-    seconds: float = 0.0
 
 
 class Sink(Protocol):
