@@ -38,11 +38,14 @@ def table_of(rows: list[Row]) -> Table:
     Lay the figures out for people.
     """
     table = Table(title=f"{platform.machine()}, {cpu_count()} cores, Python {platform.python_version()}")
-    for heading in ("what", "value", "unit", "ratio", "to"):
-        table.add_column(heading, justify="right" if heading in ("value", "ratio") else "left")
+    for heading in ("what", "value", "from – to", "unit", "ratio", "to", "goal"):
+        table.add_column(heading, justify="right" if heading in ("value", "from – to", "ratio") else "left")
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        table.add_row(row.name, written(row.value), row.unit, ratio, row.baseline)
+        spread = (
+            "" if row.least is None or row.most is None else f"{written(row.least)} – {written(row.most)}"
+        )
+        table.add_row(row.name, written(row.value), spread, row.unit, ratio, row.baseline, row.goal)
     return table
 
 
@@ -79,7 +82,7 @@ def main(arguments: list[str]) -> int:
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
     else:
-        Console(width=None if sys.stdout.isatty() else 120).print(table_of(rows))
+        Console(width=None if sys.stdout.isatty() else 160).print(table_of(rows))
     return int(failed)
 
 
