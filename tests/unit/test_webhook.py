@@ -528,7 +528,7 @@ def test_a_large_body_is_read_beside_the_loop():
     """
 
     async def story():
-        send = Sender()
+        send = Sender(requests_per_second=0)
         big = (
             b"["
             + b",".join(json.dumps(event(number, notes="x" * 400)).encode() for number in range(20_000))
