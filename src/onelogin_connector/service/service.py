@@ -8,6 +8,7 @@ the files close last.
 
 import asyncio
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import get_native_id
 from typing import Any, BinaryIO
 
 from onelogin_connector.config import Settings
@@ -47,6 +49,9 @@ that wait is most of a request's latency.
 
 SETTLE_SECONDS = 1.0
 """How long a query waits for events that were acknowledged before it and are still on their way."""
+
+QUERY_NICENESS = 10
+"""A tenth of the processor's time where all of it is wanted, all of it where nobody else wants any."""
 
 FEW_EVENTS = 20_000
 """With more than this on the way a query does not wait: it would be for nothing."""
@@ -89,7 +94,7 @@ class Service:
         """Name and value of what was made at this start, to be shown once."""
         self._tasks: list[asyncio.Task[None]] = []
         self._asking = asyncio.Lock()
-        self._analyst = ThreadPoolExecutor(1, "analyst")
+        self._analyst = ThreadPoolExecutor(1, "analyst", initializer=stand_back)
 
     async def start(self, *, only_store: bool = False) -> None:
         """
@@ -311,6 +316,14 @@ class Service:
         """
         offsets = [each.checkpoint.offset for each in self.deliveries.values()]
         return Offset(min(offsets, default=self.journal.last_offset))
+
+
+def stand_back() -> None:
+    """
+    Let this thread's work wait for that of the others: a heavy query must not hold up intake.
+    """
+    if sys.platform == "linux":  # elsewhere niceness is the whole process's
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), QUERY_NICENESS)
 
 
 def yield_often() -> None:
