@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from onelogin_connector.errors import HourPruned, JournalFull, Unavailable
+from onelogin_connector.errors import ConfigError, HourPruned, JournalFull, Unavailable
 from onelogin_connector.event import Event, Flag, Kind, Offset, Way
 from onelogin_connector.journal.base import Checkpoint, Held, NewDeadLetter
 from onelogin_connector.journal.intake import Intake
@@ -441,4 +441,48 @@ async def test_a_pair_across_the_border_of_an_hour(tmp_path: Path) -> None:
     await journal.prune_keys(Offset(1))
     receipt = await journal.append([listed])
     assert (receipt.entries, receipt.twins) == (0, 1)
+    await journal.close()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.34, 0.7, 0.95])
+async def test_a_truncated_file_is_no_crash(tmp_path: Path, share: float) -> None:
+    """A file that lost its end is reported as damaged, or serves what is left; the process lives."""
+    journal = open_journal(tmp_path)
+    for start in range(0, 3_000, 300):
+        await journal.append([event(start + number, notes="x" * 500) for number in range(300)])
+    await journal.close()
+    file = tmp_path / "data.mdb"
+    os.truncate(file, int(file.stat().st_size * share))
+    code = "import sys; from tests.unit.test_lmdb import *; open_journal(Path(sys.argv[1]))._writer.stop()"
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert run.returncode == 1, run.stderr
+    assert "is damaged" in run.stderr
+    assert "Restore a backup" in run.stderr
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 40_000, b"garbage" * 6_000])
+async def test_a_file_of_something_else_is_said_to_be_damaged(tmp_path: Path, damage: bytes) -> None:
+    """Whatever stands in the file, the message says what to do."""
+    journal = open_journal(tmp_path)
+    await journal.append([event(1)])
+    await journal.close()
+    (tmp_path / "data.mdb").write_bytes(damage)
+    with pytest.raises(ConfigError, match="is damaged"):
+        open_journal(tmp_path)
+
+
+async def test_an_orphan_is_counted_as_an_entry(tmp_path: Path) -> None:
+    """What became an event of its own later is no twin any more in the figures."""
+    journal = open_journal(tmp_path)
+    for record in (event(1, policy_id=1), api(1), api(2, user_id=1, policy_id=1)):
+        await journal.append([record])
+    counts = journal.counts()["acme"]
+    assert (sum(counts.entries.values()), counts.twins) == (2, 1)
     await journal.close()

@@ -202,7 +202,11 @@ class Intake:
         else:
             self._write(placed, Kind.TWIN, key=key, of=placement.token)
         if placement.orphan is not None:
-            self._rewrite(placement.orphan, Kind.ENTRY, of=b"")
+            orphan = self._rewrite(placement.orphan, Kind.ENTRY, of=b"")
+            if orphan is not None:  # counted as a twin when it came
+                counts = self.tables.counts[orphan.connector]
+                counts.twins -= 1
+                counts.entries[orphan.channel] = counts.entries.get(orphan.channel, 0) + 1
         for slot in placement.moved:
             self._rewrite(slot, Kind.MOVE, of=slot.token)
 
@@ -231,14 +235,17 @@ class Intake:
         if keys.print_second != keys.second:
             self.tables.touch(keys.print_second // HOUR_SECONDS)
 
-    def _rewrite(self, slot: Slot, kind: Kind, *, of: bytes) -> None:
+    def _rewrite(self, slot: Slot, kind: Kind, *, of: bytes) -> Entry | None:
         """
         Write a record again that belongs to another event now. Without its bytes the store keeps the old link.
         """
         before = self._bytes_of(slot)
-        if before is not None:
-            offset = self.tables.next_offset()
-            self.tables.write(structs.replace(before, offset=offset, kind=kind, key=slot.native, of=of))
+        if before is None:
+            return None
+        offset = self.tables.next_offset()
+        again = structs.replace(before, offset=offset, kind=kind, key=slot.native, of=of)
+        self.tables.write(again)
+        return again
 
     def _bytes_of(self, slot: Slot) -> Entry | None:
         # rounding may have put the fingerprint a second after the native key

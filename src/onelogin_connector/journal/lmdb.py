@@ -19,7 +19,6 @@ from secrets import token_hex
 from time import time
 from typing import Any
 
-import lmdb
 from msgspec import structs
 
 from onelogin_connector.errors import JournalFull
@@ -35,9 +34,10 @@ from onelogin_connector.journal.base import (
     Receipt,
 )
 from onelogin_connector.journal.intake import HOUR_SECONDS
+from onelogin_connector.journal.opening import open_database
 from onelogin_connector.journal.records import Record
 from onelogin_connector.journal.space import Space, free_bytes
-from onelogin_connector.journal.tables import Block, Databases, Keyring, LmdbTables, eight, load
+from onelogin_connector.journal.tables import Block, Keyring, LmdbTables, eight
 from onelogin_connector.journal.writer import Job, Writer
 
 FIRST_MAP_BYTES = 64 << 20
@@ -84,19 +84,7 @@ class LmdbJournal:
         self._clock = clock
         self._recalls: dict[int, asyncio.Task[bool]] = {}
         self._waiting: set[asyncio.Future[None]] = set()
-        self._env = lmdb.open(
-            str(path),
-            map_size=map_bytes,
-            max_dbs=16,
-            readahead=False,
-            metasync=True,
-            sync=True,
-            writemap=False,
-        )
-        self._env.reader_check()
-        self._dbs = Databases.open(self._env)
-        with self._env.begin() as txn:
-            self._mirror = load(txn, self._dbs)
+        self._env, self._dbs, self._mirror = open_database(path, map_bytes)
         if not self._mirror.epoch:
             self._mirror.epoch = token_hex(16)
             with self._env.begin(write=True) as txn:
