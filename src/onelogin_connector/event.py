@@ -205,10 +205,10 @@ def read(
         fields = _decoder.decode(raw)
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecord(f"The record is not a JSON object that can be read: {error}.") from error
-    uuid = native_text(fields.uuid) or native_text(_nested_id(fields.create))
+    uuid = _uuid_text(fields.uuid) or _uuid_text(_nested_id(fields.create))
     number = native_text(fields.id)
     if uuid:
-        channel, native, also = Channel.WEBHOOK, uuid.lower(), number
+        channel, native, also = Channel.WEBHOOK, uuid, number
     elif number:
         channel, native, also = Channel.API, number, None
     else:
@@ -253,13 +253,20 @@ def _channel_of_shape(fields: Fields) -> Channel:
     """
     Tell the channel of a record without id from its time field, and refuse what is no event at all.
     """
-    if fields.event_timestamp is not None:
+    if _is_given(fields.event_timestamp):
         return Channel.WEBHOOK
-    if fields.created_at is not None:
+    if _is_given(fields.created_at):
         return Channel.API
-    if all(getattr(fields, name) is None for name in Fields.__struct_fields__):
+    if not any(_is_given(getattr(fields, name)) for name in Fields.__struct_fields__):
         raise BadRecord("The record has none of the fields of a OneLogin event.")
     return Channel.NONE
+
+
+def _is_given(value: Any) -> bool:
+    """
+    Tell whether a field says anything: null, "" and absent are one.
+    """
+    return value is not None and (type(value) is not str or bool(value.strip()))
 
 
 def whole(value: Any) -> Any:
@@ -283,18 +290,34 @@ def native_text(value: Any) -> str | None:
     """
     Return an id as text in its normal form, or None when there is none.
     """
-    kind = type(value)
-    if kind is str and len(value) == 36 and value[8] == "-":  # a uuid, by far the most frequent
-        return str(value)
-    if kind not in (str, int, float):
+    if type(value) not in (str, int, float):
         return None
     normal = whole(value)
     return str(normal) if normal != "" else None
 
 
+_UUID = pattern(
+    r"\s*(?:urn:uuid:)?(?P<brace>\{)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})"
+    r"(?(brace)\})\s*"
+)
+
+
+def _uuid_text(value: Any) -> str | None:
+    """
+    Return a uuid in lower case with its dashes; anything else as ``native_text`` does, in lower case.
+    """
+    if type(value) is not str:
+        return native_text(value)
+    text = value.lower()
+    if len(text) == 36 and text[8] == "-":  # by far the most frequent
+        return text
+    match = _UUID.fullmatch(text) if len(text) >= 32 else None
+    return "-".join(match.groups()[1:]) if match else native_text(text)
+
+
 LONGEST_TIME = 64
 _TIME = pattern(
-    r"\s*(\d{4})-(\d\d)-(\d\d)[T ]+(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?\s*",
+    r"\s*(\d{4})-(\d\d)-(\d\d)[T ]+(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?\s*(Z|UTC|GMT|[+-](?:[01]\d|2[0-3]):?[0-5]\d)?\s*",
 )
 
 

@@ -3,6 +3,7 @@ Reading one record: loose ids, times in every shape, hostile bytes.
 """
 
 import json
+import uuid
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -133,6 +134,9 @@ class TestTimes:
             "2026-01-01T24:00:00Z",
             "2026-01-01T00:60:00Z",
             "2026-01-01T00:00:61Z",
+            "2026-01-01T00:00:00+99:99",
+            "2026-01-01T00:00:00+24:00",
+            "2026-01-01T00:00:00-00:60",
             "2026-01-01",
             "1969-12-31T23:59:59Z",
             "9999-12-31T23:59:59Z",
@@ -226,6 +230,36 @@ class TestIds:
         event = read_record(uuid=f"{around}{text}{around}")
         assert (event.channel, event.native) == (Channel.WEBHOOK, str(uuid))
 
+    @given(
+        st.uuids(),
+        st.sampled_from(["{%s}", "urn:uuid:%s", "urn:uuid:{%s}", " %s\n", "%s"]),
+        st.booleans(),
+        st.booleans(),
+    )
+    @example(uuid.UUID("01234567890123456789012345678901"), "%s", False, False)
+    def test_every_form_of_a_uuid_is_one_id(self, uuid, form, dashed, upper):
+        """
+        Braces, the prefix of a URN, missing dashes and capitals make no other id.
+        """
+        text = form % (uuid if dashed else uuid.hex)
+        text = text.upper() if upper else text
+        assert read_record(uuid=text).native == str(uuid)
+        assert read_record(create={"_id": text}).native == str(uuid)
+
+    @pytest.mark.parametrize("other", ["{%s", "%s}", "%s0", "g%s", "urn:uuid: %s", "x" * 36])
+    def test_what_is_nearly_a_uuid_is_an_id_of_its_own(self, other):
+        """
+        Text that only resembles a uuid is kept as it is.
+        """
+        text = other.replace("%s", UUID)
+        assert read_record(uuid=text).native == text
+
+    def test_a_number_of_32_digits_is_no_uuid(self):
+        """
+        The API's number stays a number, however long.
+        """
+        assert read_record(id="1" * 32).native == "1" * 32
+
     def test_create_id_stands_in_for_uuid(self):
         """
         ``create._id`` names the event where ``uuid`` is absent, null or empty.
@@ -272,6 +306,16 @@ class TestIds:
         other = read_bytes(raw, body_hash=b"\x01\x02", position=4)
         assert first.native == again.native == "0102:3"
         assert other.native != first.native
+
+    @pytest.mark.parametrize("nothing", [None, "", "  "])
+    def test_null_empty_and_absent_are_one(self, nothing):
+        """
+        A field that says nothing makes no event of a record, nor tells its channel.
+        """
+        with pytest.raises(BadRecord, match="none of the fields"):
+            read_record(uuid=nothing, id=nothing, event_timestamp=nothing, notes=nothing)
+        event = read_record(event_timestamp=nothing, created_at="2026-01-01T00:00:00Z")
+        assert event.channel is Channel.API
 
     def test_without_body_hash_the_record_names_itself(self):
         """
