@@ -2,6 +2,7 @@
 Starting and stopping: clear messages, private files, seconds.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -22,7 +23,11 @@ def test_the_first_lines_lead_in(program):
     """
     program.start()
     assert program.greeting.splitlines()[0].endswith(program.url)
-    link = re.search(r"Sign in, once: (\S+)", program.greeting)[1]
+    kept = program.data_dir / "sign-in-link"
+    assert f"Sign in, once: {kept}" in program.greeting
+    assert kept.stat().st_mode & 0o777 == 0o600
+    link = kept.read_text().strip()
+    assert link not in program.greeting + program.log()
     with httpx2.Client(follow_redirects=True) as browser:
         page = browser.get(link, headers={"accept": "text/html"})
         assert page.status_code == 200
@@ -165,3 +170,32 @@ def test_a_broken_pipe_is_no_traceback(program):
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.startswith("TimeGenerated")
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_does_not_keep_the_service_from_starting(program):
+    """
+    A start waits for the command that has the folder, says so, and then serves.
+    """
+    program.start()
+    program.stop()
+    with (program.data_dir / "lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()} command\n")
+        lock.flush()
+        starting = threading.Thread(target=program.start)
+        starting.start()
+        starting.join(1.5)
+        assert starting.is_alive()
+    starting.join()
+    assert httpx2.get(f"{program.url}/healthz").status_code == 200
+
+
+def test_a_mistake_in_a_query_is_pointed_at(program):
+    """
+    The command line shows the line that is meant, with a mark under the place.
+    """
+    program.start()
+    asked = program.call("query", "OneLogin\n| take 5\n| project Nope")
+    assert asked.returncode == 1
+    assert "line 3, column 11:" in asked.stderr
+    assert "  | project Nope\n            ^" in asked.stderr

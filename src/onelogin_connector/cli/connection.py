@@ -15,7 +15,7 @@ from msgspec import DecodeError
 from msgspec.json import decode
 
 from onelogin_connector.config import Settings
-from onelogin_connector.errors import Busy, ConfigError, ConnectorError
+from onelogin_connector.errors import Busy, ConfigError, ConnectorError, QueryError
 from onelogin_connector.service.folder import control_socket, holder
 
 if TYPE_CHECKING:
@@ -76,6 +76,10 @@ def refuse(status: int, content: bytes) -> None:
         return
     try:
         problem = decode(content)
+        if problem.get("line"):
+            raise QueryError(
+                problem["detail"], action=problem["action"], line=problem["line"], column=problem["column"]
+            )
         raise ConnectorError(problem["detail"], action=problem["action"])
     except (DecodeError, KeyError, TypeError) as error:
         raise ConnectorError(f"The service answered with status {status}.", action="See its log.") from error

@@ -10,6 +10,10 @@ from msgspec.json import decode
 from onelogin_connector.cli import DONE, say, tables
 from onelogin_connector.cli.connection import connected
 from onelogin_connector.config import Settings
+from onelogin_connector.errors import QueryError
+
+LONGEST_SHOWN = 100
+"""Characters of a query's line that are shown around a mistake."""
 
 
 async def query(arguments: Namespace, settings: Settings) -> int:
@@ -21,7 +25,11 @@ async def query(arguments: Namespace, settings: Settings) -> int:
     question = {"kql": kql, "all": arguments.all, "timeout_seconds": arguments.timeout}
     async with connected(settings) as api:
         accept = "text/csv" if arguments.csv else "application/json"
-        answer = await api.text("query", question, accept=accept)
+        try:
+            answer = await api.text("query", question, accept=accept)
+        except QueryError as error:
+            _point_at(kql, error)
+            raise
     if arguments.csv:
         print(answer.text, end="")
         _tell_cut(truncated=answer.headers.get("x-truncated") == "true", limit=answer.headers.get("x-limit"))
@@ -40,6 +48,20 @@ async def query(arguments: Namespace, settings: Settings) -> int:
             say(f"{len(result['rows'])} rows in {result['seconds']:.2f} s")
     _tell_cut(truncated=result["truncated"], limit=result["limit"])
     return DONE
+
+
+def _point_at(kql: str, error: QueryError) -> None:
+    """
+    Show the line of the query that is meant, with a mark under the place.
+    """
+    lines = kql.splitlines()
+    if not 0 < error.line <= len(lines):
+        return
+    line = lines[error.line - 1].expandtabs(1)
+    start = max(0, error.column - LONGEST_SHOWN // 2)
+    say(f"line {error.line}, column {error.column}:")
+    say(f"  {line[start : start + LONGEST_SHOWN]}")
+    say(f"  {' ' * (error.column - 1 - start)}^")
 
 
 def _tell_cut(*, truncated: bool, limit: object) -> None:

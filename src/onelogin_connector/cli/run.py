@@ -13,9 +13,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from onelogin_connector import __version__
-from onelogin_connector.cli import DONE, FAILED, INTERRUPTED
+from onelogin_connector.cli import DONE, FAILED, INTERRUPTED, say
 from onelogin_connector.config import Settings
 from onelogin_connector.service import Service, build
+from onelogin_connector.service.folder import holder, is_held_by_command
 from onelogin_connector.web.access import Access
 from onelogin_connector.web.app import access_of, main_app, open_control, webhook_app
 from onelogin_connector.web.server import HttpServer, listen, raise_file_limit, tls_context
@@ -23,6 +24,8 @@ from onelogin_connector.web.server import HttpServer, listen, raise_file_limit, 
 logger = logging.getLogger(__name__)
 
 DEMO_HOURS = 24.0
+SIGN_IN_LINK = "sign-in-link"
+"""File of the data folder that holds the link where there is no terminal."""
 
 
 async def run(arguments: Namespace, settings: Settings) -> int:
@@ -32,6 +35,7 @@ async def run(arguments: Namespace, settings: Settings) -> int:
     stopping = asyncio.Event()
     _obey_signals(stopping)
     async with AsyncExitStack() as stack:
+        await _wait_for_command(settings.data_dir)
         service = build(settings)
         stack.push_async_callback(service.stop)
         access = access_of(service)
@@ -48,6 +52,16 @@ async def run(arguments: Namespace, settings: Settings) -> int:
         failed = await _until_stopped(stopping, [*servers, control])
         logger.info("Stopping", extra={"action": "service_stopping"})
     return FAILED if failed else DONE
+
+
+async def _wait_for_command(folder: Path) -> None:
+    """
+    Let a single command that has the folder finish: it is no reason to stay down.
+    """
+    if is_held_by_command(folder):
+        say(f"Waiting for the command that uses the data folder {folder} (process {holder(folder)}).")
+    while is_held_by_command(folder):  # noqa: ASYNC110 - another process's lock tells nobody when it is free
+        await asyncio.sleep(0.1)
 
 
 def _obey_signals(stopping: asyncio.Event) -> None:
@@ -100,7 +114,9 @@ def _greet(service: Service, access: Access, url: str) -> None:
     Print where it runs and how to sign in; secrets only where no file or log gets them.
     """
     print(f"OneLogin Connector {__version__} runs at {url}")
-    print(f"Sign in, once: {url}/login/{access.link_token()}")
+    link = f"{url}/login/{access.link_token()}"
+    # what a service prints ends in a log, and a log is read by many
+    print(f"Sign in, once: {link if sys.stdout.isatty() else _kept(service, link)}")
     print(f"Data folder: {service.folder.path}", flush=True)
     if service.new_secrets:
         print(f"First password and webhook tokens: {service.folder.path / 'initial-secrets'}", flush=True)
@@ -111,6 +127,10 @@ def _greet(service: Service, access: Access, url: str) -> None:
             print(f"Webhook URL: {url}/webhook/{connector}")
         print("Ctrl+C stops it.", flush=True)
     service.new_secrets = []
+
+
+def _kept(service: Service, link: str) -> Path:
+    return service.folder.write_private(SIGN_IN_LINK, link + "\n")
 
 
 def _start_demo(service: Service, url: str) -> "asyncio.Task[None]":

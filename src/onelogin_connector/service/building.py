@@ -17,7 +17,7 @@ from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.onelogin import event_types
 from onelogin_connector.service.backup import JOURNAL, STORE
 from onelogin_connector.service.first_start import first_secrets
-from onelogin_connector.service.folder import SCRATCH, Folder
+from onelogin_connector.service.folder import SCRATCH, SERVICE, Folder
 from onelogin_connector.service.service import Service, yield_often
 from onelogin_connector.sinks import registry
 from onelogin_connector.sources.webhook import Options as WebhookOptions
@@ -26,7 +26,7 @@ from onelogin_connector.state import State
 from onelogin_connector.store import Store
 
 
-def build(settings: Settings, *, clock: Callable[[], float] = time.time) -> Service:
+def build(settings: Settings, *, clock: Callable[[], float] = time.time, purpose: str = SERVICE) -> Service:
     """
     Claim the data folder and open everything in it; to be called in a running event loop.
 
@@ -36,7 +36,7 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time) -> Serv
     """
     yield_often()
     with ExitStack() as opened:
-        folder = Folder(settings.data_dir)
+        folder = Folder(settings.data_dir, purpose=purpose)
         opened.callback(folder.release)
         rmtree(folder.path / SCRATCH, ignore_errors=True)  # what a killed process left half done
         state = State(folder.path, secret_key=settings.secret_key, clock=clock)

@@ -21,6 +21,10 @@ LONGEST_SOCKET_PATH_BYTES = 100  # Linux takes 107, macOS 103
 
 SCRATCH = "scratch"
 
+SERVICE = "service"
+COMMAND = "command"
+"""What a folder is claimed for."""
+
 PRIVATE = 0o077
 """Mode bits of others; none of them may be set."""
 
@@ -30,9 +34,12 @@ class Folder:
     A claimed data folder; ``release`` or the end of the process frees it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, purpose: str = SERVICE) -> None:
         """
         Make the folder if need be, check that it is private, and claim it.
+
+        Args:
+            purpose: What for, told to others who want it.
 
         Raises:
             ConfigError: Others can read it, it belongs to another user, or it cannot be made.
@@ -41,7 +48,7 @@ class Folder:
         self.path = path
         _make(path)
         _require_private(path)
-        self._lock = _claim(path)
+        self._lock = _claim(path, purpose)
 
     def part(self, name: str) -> Path:
         """
@@ -118,6 +125,13 @@ def holder(path: Path) -> int | None:
     return None
 
 
+def is_held_by_command(path: Path) -> bool:
+    """
+    Tell whether a single command, which will end, has claimed a data folder.
+    """
+    return holder(path) is not None and (path / "lock").read_text().split()[1:] == [COMMAND]
+
+
 def _make(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -142,10 +156,13 @@ def _require_private(path: Path) -> None:
             action=f"Run: chmod 700 {path}",
         )
     if not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigError(f"The folder {path} cannot be written.", action=f"Run: chmod 700 {path}")
+        raise ConfigError(
+            f"The folder {path} cannot be written.",
+            action="Check its mode (0700) and whether its file system is read-only, or name another with --data-dir.",
+        )
 
 
-def _claim(path: Path) -> int:
+def _claim(path: Path, purpose: str) -> int:
     try:
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -166,13 +183,13 @@ def _claim(path: Path) -> int:
             ),
         ) from error
     os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    os.pwrite(lock, f"{os.getpid()} {purpose}\n".encode(), 0)
     return lock
 
 
 def _written_pid(lock: int) -> int | None:
-    text = os.pread(lock, 32, 0).strip()
-    return int(text) if text.isdigit() else None
+    pid, *_ = os.pread(lock, 64, 0).split() or [b""]
+    return int(pid) if pid.isdigit() else None
 
 
 def _user_name(uid: int) -> str:

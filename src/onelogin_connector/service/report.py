@@ -3,6 +3,7 @@ What is reported of a service: its status, whether it is ready, the outcome of c
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 CHECK_SECONDS = 30.0
 """How long one target's check may take."""
+
+logger = logging.getLogger(__name__)
 
 JOURNAL_KEYS = ("entries", "first_offset", "last_offset", "bytes", "free_bytes")
 
@@ -103,7 +106,14 @@ def reasons_not_ready(service: "Service") -> list[str]:
     Return why nothing can be taken in; empty when it can.
     """
     reason = service.journal.writable()
-    return [reason] if reason else []
+    if not reason:
+        service.alarms.clear("intake")
+        return []
+    if service.alarms.raise_(
+        "intake", f"Nothing is taken in: {reason}", "Senders are told to come again later."
+    ):
+        logger.error("Nothing is taken in: %s", reason, extra={"action": "intake_stopped"})
+    return [reason]
 
 
 async def check(service: "Service", names: Sequence[str]) -> list[dict[str, Any]]:

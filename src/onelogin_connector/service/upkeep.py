@@ -76,6 +76,7 @@ class Upkeep:
 
     async def _watch_disk(self) -> None:
         service = self._service
+        service.reasons_not_ready()  # raises and clears the alarm of its own
         found = service.journal.stats()
         used, free = found["bytes"], found["free_bytes"]
         share = used / max(1, used + free - found["reserve_bytes"])

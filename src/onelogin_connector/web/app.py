@@ -18,7 +18,7 @@ from starlette.routing import Route, Router
 
 from onelogin_connector.config import Settings
 from onelogin_connector.service import Service, build
-from onelogin_connector.service.folder import control_socket, make_way
+from onelogin_connector.service.folder import COMMAND, control_socket, make_way
 from onelogin_connector.web import metrics, numbers
 from onelogin_connector.web.access import COOKIE, LOCAL, Access, Caller, Role
 from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, problem_of
@@ -258,7 +258,7 @@ async def serve_control(settings: Settings) -> AsyncIterator[Path]:
     """
     Be a service for one command: no port, and no destination but the store.
     """
-    service = build(settings)
+    service = build(settings, purpose=COMMAND)
     try:
         await service.start(only_store=True)
         server, path = await open_control(service, access_of(service))
