@@ -134,3 +134,17 @@ def test_a_missing_folder_says_how_to_start(tmp_path, capsys):
     assert main(["status", "--data-dir", str(tmp_path / "none")], {}) == 1
     assert "onelogin-connector run" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "--port", "99999"], ["run", "--port", "x"], ["query", "x", "--timeout", "0"]]
+)
+def test_a_number_out_of_range_is_wrong_usage(words, capsys):
+    """
+    It is refused before anything is done, with exit status 2.
+    """
+    top, _ = parser({})
+    with pytest.raises(SystemExit) as ended:
+        top.parse_args(words)
+    assert ended.value.code == 2
+    assert "not '" in capsys.readouterr().err

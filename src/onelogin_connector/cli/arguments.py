@@ -11,6 +11,7 @@ from argparse import (
     SUPPRESS,
     Action,
     ArgumentParser,
+    ArgumentTypeError,
     RawDescriptionHelpFormatter,
     _ActionsContainer,
     _SubParsersAction,
@@ -25,6 +26,7 @@ from onelogin_connector.config import PREFIX
 NO = frozenset({"", "0", "no", "false", "off"})
 """Texts by which a variable turns its flag off."""
 
+LAST_PORT = 65_535
 OF_CONFIG = frozenset({"config", "data-dir", "host", "port"})
 """Flags whose twins ``config`` reads itself."""
 
@@ -134,7 +136,7 @@ def _json(flags: Flags, parser: ArgumentParser) -> None:
 def _run(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
     run = _command(flags, commands, "run", "start the service; Ctrl+C stops it")
     flags.add(run, "--host", "address to listen on; 127.0.0.1 by default", metavar="ADDRESS")
-    flags.add(run, "--port", "port to listen on; 8080 by default", type=int, metavar="NUMBER")
+    flags.add(run, "--port", "port to listen on; 8080 by default", type=_port, metavar="NUMBER")
     flags.add(
         run,
         "--demo",
@@ -163,7 +165,7 @@ def _query(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
     flags.add(query, "--csv", "print CSV that is safe to open in a spreadsheet", shape, action="store_true")
     flags.add(query, "--all", "every row; without it at most 30,000", action="store_true")
     flags.add(
-        query, "--timeout", "give up after so many seconds", type=float, default=60.0, metavar="SECONDS"
+        query, "--timeout", "give up after so many seconds", type=_seconds, default=60.0, metavar="SECONDS"
     )
 
 
@@ -276,3 +278,19 @@ def _simulate(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> No
 def _bench(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
     bench = _command(flags, commands, "bench", "measure this machine (in a checkout)")
     flags.add(bench, "--quick", "a short run", action="store_true")
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= LAST_PORT):
+        raise ArgumentTypeError(f"a port is a number from 0 to {LAST_PORT}, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ArgumentTypeError(f"a number of seconds above 0, not {text!r}")
+    return seconds
