@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import IntEnum, IntFlag, StrEnum
 from functools import lru_cache
 from hashlib import blake2b
+from re import DOTALL
 from re import compile as pattern
 from typing import Any, NewType
 
@@ -177,6 +178,31 @@ class Entry(Struct, frozen=True, array_like=True):
 
 _decoder = Decoder(Fields)
 
+_ESCAPE = pattern(
+    rb"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    DOTALL,
+)
+
+
+def mended(raw: bytes) -> bytes:
+    """
+    Return JSON text with halves of surrogate pairs, as escapes, replaced by U+FFFD; of the same length.
+
+    Programs that cut text without looking write them, and the JSON decoder refuses them. For reading only:
+    what is kept are the bytes that came.
+    """
+    return _ESCAPE.sub(lambda escape: b"\\ufffd" if escape[2] else escape[0], raw)
+
+
+def _fields(raw: bytes) -> Fields:
+    try:
+        return _decoder.decode(raw)
+    except DecodeError:
+        whole_text = mended(raw)
+        if whole_text == raw:
+            raise
+        return _decoder.decode(whole_text)
+
 
 def read(
     raw: bytes,
@@ -202,7 +228,7 @@ def read(
     if len(raw) > LARGEST_RECORD_BYTES:
         raise BadRecord(f"The record has {len(raw)} bytes; at most {LARGEST_RECORD_BYTES} are taken.")
     try:
-        fields = _decoder.decode(raw)
+        fields = _fields(raw)
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRecord(f"The record is not a JSON object that can be read: {error}.") from error
     uuid = _uuid_text(fields.uuid) or _uuid_text(_nested_id(fields.create))

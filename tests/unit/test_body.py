@@ -116,7 +116,7 @@ def test_one_bad_record_harms_only_itself(objects, at, bad, lined):
         (b'[{"uuid":"a"},,{"uuid":"b"},]', [A, B], 0),
         (b'[{"uuid":"a"},{"uuid":"b"}] trailing', [A, B], 1),
         (b'[{"uuid":"a"},{"uuid":"b"}', [A, B], 1),
-        (b'[{"uuid":"a"},{"uuid":"b"},{"uu', [A, B], 2),
+        (b'[{"uuid":"a"},{"uuid":"b"},{"uu', [A, B], 1),
         (b'[{"uuid":"a"},{"x":' + b"[" * 5_000 + b"]" * 5_000 + b'},{"uuid":"b"}]', [A, B], 1),
         (b'[{"uuid":"a"},{"x":"' + b"y" * 1_100_000 + b'"},{"uuid":"b"}]', [A, B], None),
     ],
@@ -131,6 +131,70 @@ def test_a_damaged_array_gives_its_whole_elements(body, good, bad):
     if bad is not None:
         assert len(found) - len(whole) == bad
     assert [record for record in whole if len(record) < 100] == good
+
+
+UNUSUAL = {
+    "too deep": b'{"uuid":"a","x":' + b"[" * 1_000 + b"]" * 1_000 + b"}",
+    "deeper": b'{"x":' * 40_000 + b"1" + b"}" * 40_000,
+    "too large": b'{"uuid":"' + b"x" * 1_100_000 + b'"}',
+    "malformed": b'{"uuid":"a",}',
+    "wrong escape": b'{"uuid":"\\x"}',
+    "no UTF-8": b'{"uuid":"\xff"}',
+}
+
+
+@pytest.mark.parametrize("record", UNUSUAL.values(), ids=UNUSUAL)
+@pytest.mark.parametrize("frame", [b"[%b]", b"[\n %b\n]\n", b"%b", b"[%b]\n[%b]", b"%b\n%b", b"%b %b"])
+def test_a_record_alone_is_treated_as_among_others(record, frame):
+    """
+    A batch of one unusual record is no worse than a batch of many with one: nothing is refused as no JSON.
+    """
+    found = records(frame.replace(b"%b", record))
+    assert [one.raw if isinstance(one, Unreadable) else one for one in found] == [record] * frame.count(b"%b")
+
+
+HALF = b'{"uuid":"a","user_name":"\\ud83d x","z":"\\\\ud83d \\udE00 \\uD83D\\ude00"}'
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"%b",
+        b"[%b]",
+        b'{"uuid":"b"}\n%b',
+        b"[%b,%b]\n[%b]",
+        b'[{"uuid":"b"},%b]',
+        b'{"event":%b}',
+        b'[{"event": %b }]',
+        b'{"status":{"message":"\\ud83d"},"data":[{"uuid":"b"}, %b,%b]}',
+        b'[{"data":[%b]}]',
+    ],
+)
+def test_half_a_surrogate_pair_spoils_nothing(frame):
+    """
+    Text that was cut in the middle of an emoji comes through as it was sent, in any container.
+    """
+    found = records(frame.replace(b"%b", HALF))
+    assert found == [b'{"uuid":"b"}'] * frame.count(b'"b"') + [HALF] * frame.count(b"%b")
+
+
+def test_the_half_record_of_a_truncated_array_keeps_its_bytes():
+    """
+    Where a body ends within a record, the one bad record has the bytes of that half.
+    """
+    found = records(b'[{"uuid":"a"},{"uuid":"b","x":"hal')
+    assert found[0] == A
+    assert [one.raw for one in found[1:]] == [b'{"uuid":"b","x":"hal']
+    assert "ends before" in found[1].reason
+
+
+def test_one_bad_array_among_lines_loses_no_other_element():
+    """
+    A bad element in a line's array harms only itself.
+    """
+    found = records(b'[{"uuid":"a"},{"x":1,}]\n[{"uuid":"b"}]')
+    assert [one for one in found if isinstance(one, bytes)] == [A, B]
+    assert found[1].raw == b'{"x":1,}'
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from onelogin_connector.event import (
     Fields,
     Flag,
     Way,
+    mended,
     native_text,
     parse_time_us,
     read,
@@ -450,6 +451,19 @@ class TestBytes:
         """
         with pytest.raises(BadRecord, match=r"^The record .*\.$"):
             read_bytes(raw)
+
+    @given(st.lists(st.sampled_from(["\\ud83d", "\\uDE00", "\\\\", "\\n", "ud83d", "x", "\\u0041", '\\"'])))
+    def test_half_a_surrogate_pair_is_read_as_unknown_letter(self, parts):
+        """
+        Whatever escapes surround them, halves become U+FFFD, pairs stay, and the bytes are untouched.
+        """
+        text = "".join(parts)
+        raw = f'{{"uuid":"{UUID}","x":["{text}"],"notes":"{text}"}}'.encode()
+        event = read_bytes(raw)
+        expected = json.loads(raw)["notes"].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        assert event.fields.notes == expected
+        assert event.raw == raw
+        assert len(mended(raw)) == len(raw)
 
     def test_size_limit(self):
         """

@@ -33,6 +33,17 @@ def sample(name):
     return found[0] if isinstance(found, list) else found["data"][0]
 
 
+def test_half_a_surrogate_pair_costs_one_letter():
+    """
+    A record whose text was cut in the middle of an emoji has all its fields.
+    """
+    reading = fields.read(
+        b'{"uuid":"u","user_name":"Ana \\ud83d","notes":"\\ud83d\\ude00","new":{"\\udc00":1}}'
+    )
+    assert reading.values == {"uuid": "u", "user_name": "Ana \ufffd", "notes": "\U0001f600"}
+    assert reading.more == {"new": {"\ufffd": 1}}
+
+
 def test_a_webhook_sample_fills_the_legacy_row():
     """
     A published webhook event becomes the row that Microsoft's table would hold.

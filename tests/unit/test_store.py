@@ -61,6 +61,19 @@ def test_entries_come_back_as_they_were(store):
     assert store.entries(0, 100, "other", 100) == []
 
 
+def test_half_a_surrogate_pair_can_be_queried_and_keeps_its_bytes(store):
+    """
+    Text cut in the middle of an emoji is found by its fields, and its bytes come back as they were sent.
+    """
+    raw = b'{"uuid":"half","event_type_id":8,"user_name":"Ana \\ud83d"}'
+    store.insert([with_(entry(1), raw=raw)], EPOCH)
+    assert raws(store) == [raw]
+    found = store.query(
+        'OneLogin_CL | where user_name_s startswith "Ana" | project user_name_s, event_type_id_d'
+    )
+    assert found.rows == [("Ana \ufffd", 8)]
+
+
 def test_a_repeated_batch_changes_nothing(store):
     """
     Whatever part of the journal comes again, each event has one row.

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import DecodeError, MsgspecError, Raw, Struct
 from msgspec.json import Decoder, encode
 
-from onelogin_connector.event import whole
+from onelogin_connector.event import mended, whole
 
 TEXTS = (
     "event_timestamp",
@@ -181,7 +181,7 @@ def members(raw: bytes) -> Mapping[str, Any]:
 
 def _members_one_by_one(raw: bytes) -> Mapping[str, Any]:
     try:
-        parts = _raw_members(raw.decode("utf-8", "replace"))
+        parts = _raw_members(mended(raw).decode("utf-8", "replace"))
     except _UNREADABLE:
         return {}
     found: dict[str, Any] = {}

@@ -12,7 +12,8 @@ The body decides the format, no header does:
 A record's place in the result is its position in the body, and its bytes are those that came. One bad record
 harms only itself: an array element or a line that is no JSON object is ``Unreadable`` at its position, and
 the others go on. A damaged or truncated array yields the elements that are whole; that it ends too early is
-one ``Unreadable`` more. A body is refused as no JSON when it is not a JSON value and no object in it can be read.
+one ``Unreadable``, of the bytes of the element it ends in. A body is refused as no JSON when it is not a JSON
+value and no object in it can be told from what surrounds it, readable or not.
 
 An object is validated as far as needed to tell where it ends; ``event.read`` looks into it.
 """
@@ -25,7 +26,8 @@ from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder
 
 from onelogin_connector.errors import BadRequest, TooLarge
-from onelogin_connector.sources.cutting import cut
+from onelogin_connector.event import mended
+from onelogin_connector.sources.cutting import cut, delimited
 
 MOST_RECORDS = 50_000
 """Records per body. OneLogin sends ten; millions of ``0,`` in one body would cost gigabytes of memory."""
@@ -115,9 +117,7 @@ def _unwrapped(value: bytes, start: int) -> bytes:
     Return the object inside ``{"event": {…}}``; the value itself if there is any other key.
     """
     inner = value[start:-1].rstrip()
-    try:
-        _decode_value(inner)  # with a second key this is no single value
-    except _MALFORMED:
+    if isinstance(_checked(inner), Unreadable):  # with a second key this is no single value
         return value
     return inner if inner[0] == _BRACE else value
 
@@ -126,14 +126,29 @@ def _page_records(value: bytes) -> tuple[Record, ...]:
     """
     Return the records of a page of the Events API; the value itself if it is no such page.
     """
+    text = value if _is_readable(value) else mended(value)
     try:
-        page = _decode_object(value)
-        if "data" not in page or not _is_only_a_page(value, page):
+        page = _decode_object(text)
+        if "data" not in page or not _is_only_a_page(text, page):
             return (value,)
-        elements = _decode_array(page["data"])
+        elements = [bytes(element) for element in _decode_array(page["data"])]
     except _MALFORMED:
         return (value,)
-    return tuple(_page_record(bytes(element)) for element in elements)
+    if text is not value:
+        elements = _in_their_own_bytes(elements, text, value, text.find(bytes(page["data"])))
+    return tuple(_page_record(element) for element in elements)
+
+
+def _in_their_own_bytes(elements: list[bytes], text: bytes, value: bytes, at: int) -> list[bytes]:
+    """
+    Return the elements of a mended text as they stand in the text that came.
+    """
+    found = []
+    for element in elements:
+        at = text.index(element, at)
+        found.append(value[at : at + len(element)])
+        at += len(element)
+    return found
 
 
 def _is_only_a_page(value: bytes, page: dict[str, Raw]) -> bool:
@@ -155,21 +170,18 @@ def _with_care(text: bytes, most: int) -> list[Record]:
     Split what is not one small array: a single value, lines, a long or a damaged array.
     """
     array = text[:1] == b"["
-    if not array or len(text) <= DECODED_AT_ONCE_BYTES:
-        try:
-            _decode_value(text)
-        except _MALFORMED:
-            pass
-        else:
-            return _limited(opened(text), most)
-    if not array or first_line_is_whole(text):
-        found = _limited(lines(text), most)
-        if any_readable(found):
-            return found
-    found = _limited(_cut_records(text, most, array=array), most)
-    # what is no array must be values from end to end, or any text with braces would pass
-    if any_readable(found) and (array or all(isinstance(record, bytes) for record in found)):
-        return found
+    if not array and not isinstance(_checked(text), Unreadable):
+        return _limited(opened(text), most)
+    in_lines = first_line_is_whole(text)
+    by_line = _limited(lines(text), most) if not array or in_lines else []
+    if any_readable(by_line) or (in_lines and any_object(by_line)):
+        return by_line
+    values = _limited(_cut_records(text, most, array=array), most)
+    # what is no array must be objects from end to end, or any text with braces would pass
+    if any_object(values) and (array or all(map(is_object, values))):
+        return values
+    if any_object(by_line):
+        return by_line
     raise _no_json(text)
 
 
@@ -178,7 +190,8 @@ def first_line_is_whole(text: bytes) -> bool:
     Return whether the first of several lines is a JSON value, so that the text is one value per line.
     """
     first, line_break, _ = text.partition(b"\n")
-    return bool(line_break) and not isinstance(_checked(first.strip()), Unreadable)
+    first = first.strip()
+    return bool(line_break) and (delimited(first) or not isinstance(_checked(first), Unreadable))
 
 
 def lines(text: bytes) -> Iterator[Record]:
@@ -202,28 +215,41 @@ def _array_in_a_line(line: bytes) -> list[Record]:
     try:
         return _elements(_decode_array(line))
     except _MALFORMED:
-        return [_checked(line)]
+        found = list(_cut_records(line, MOST_RECORDS, array=True))
+        return found if any_object(found) else [_checked(line)]
 
 
 def _cut_records(text: bytes, most: int, *, array: bool) -> Iterator[Record]:
     result = cut(text, 1 if array else 0, most=most + 1)
+    whole = len(result.values) <= most
+    if whole and array and not result.closed:
+        yield from cut_off(result.values)
+        return
     for value in result.values:
         yield from checked_and_opened(value)
-    if (array or result.closed) and len(result.values) <= most:
-        yield from array_end(text[result.rest :], closed=result.closed)
+    if whole and result.closed:
+        yield from behind_the_end(text[result.rest :])
 
 
-def array_end(rest: bytes, *, closed: bool) -> Iterator[Unreadable]:
+def cut_off(values: list[bytes]) -> Iterator[Record]:
     """
-    Give what is wrong behind the last element of an array.
-
-    Args:
-        rest: The text that follows.
-        closed: Whether the array's closing bracket was there.
+    Give the records of the end of an array that has no end: its last element is most often half a record.
     """
-    if not closed:
-        yield Unreadable("The text ends before its array does; whatever followed is missing.", rest)
-    elif rest.strip():
+    *others, last = values or [b""]
+    for value in others:
+        yield from checked_and_opened(value)
+    found = checked_and_opened(last) if last else ()
+    if any_readable(found):
+        yield from found
+        last = b""
+    yield Unreadable("The text ends before its array does; whatever followed is missing.", last)
+
+
+def behind_the_end(rest: bytes) -> Iterator[Unreadable]:
+    """
+    Give what follows the end of an array, if there is anything.
+    """
+    if rest.strip():
         yield Unreadable("There is text behind the end of the array.", rest.strip())
 
 
@@ -241,8 +267,18 @@ def _checked(value: bytes) -> Record:
     except RecursionError:
         return Unreadable("The record is nested too deeply to be read.", value)
     except _MALFORMED as error:
+        if _is_readable(mended(value)):
+            return value
         return Unreadable(f"The record cannot be read: {error}.", value)
     return value
+
+
+def _is_readable(value: bytes) -> bool:
+    try:
+        _decode_value(value)
+    except _MALFORMED:
+        return False
+    return True
 
 
 def any_readable(found: Iterable[Record]) -> bool:
@@ -250,6 +286,20 @@ def any_readable(found: Iterable[Record]) -> bool:
     Return whether there is any JSON object among the records.
     """
     return any(isinstance(record, bytes) for record in found)
+
+
+def is_object(record: Record) -> bool:
+    """
+    Return whether a record is an object, or would be one if it could be read.
+    """
+    return isinstance(record, bytes) or (record.raw[:1] == b"{" and delimited(record.raw))
+
+
+def any_object(found: Iterable[Record]) -> bool:
+    """
+    Return whether there is any object among the records, readable or not.
+    """
+    return any(map(is_object, found))
 
 
 def _limited(found: Iterable[Record], most: int) -> list[Record]:

@@ -4,7 +4,7 @@ Cut JSON text into the values it lists, without reading them, even where it is d
 A JSON parser gives up at the first mistake. Here a mistake costs only the value it lies in: brackets are
 paired outside of strings, and where they do not pair, the cut is made at the next place that looks like
 ``}, {``. Nothing is dropped: separators aside, the pieces in their order are the text. Work is linear in the
-length of the text, whatever it holds; a value too large to be a record is not scanned to its end.
+length of the text, whatever it holds.
 """
 
 from re import Pattern
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from onelogin_connector.event import LARGEST_RECORD_BYTES
 
-DEEPEST = 500  # brackets; the JSON decoder gives up at about twice that
+DEEPEST = LARGEST_RECORD_BYTES // 2  # brackets; more have no room in a record
 MOST_SECOND_LOOKS = 16
 """How often one cut may search a tangled value from its start: each search may scan a whole record."""
 MOST_TANGLES = 1_000
@@ -54,6 +54,8 @@ def cut(text: bytes, at: int = 0, *, final: bool = True, most: int = 1_000_000) 
     """
     done = Cut([], at)
     tangles = 0
+    # a value too large to be a record is scanned to its end, until one has no end: each scan may be of the whole text
+    longest = len(text)
     while len(done.values) < most:
         start = done.rest = _end(_SEPARATORS, text, done.rest)
         if start == len(text):
@@ -66,8 +68,9 @@ def cut(text: bytes, at: int = 0, *, final: bool = True, most: int = 1_000_000) 
             if end == len(text) and not final and end - start <= LARGEST_RECORD_BYTES:
                 break
         else:
-            end, whole = _end_of_value(text, start)
+            end, whole = _end_of_value(text, start, longest)
             if not whole:
+                longest = LARGEST_RECORD_BYTES + 1
                 if end == len(text) and not final and end - start <= LARGEST_RECORD_BYTES:
                     break
                 tangles += 1
@@ -77,11 +80,18 @@ def cut(text: bytes, at: int = 0, *, final: bool = True, most: int = 1_000_000) 
     return done
 
 
-def _end_of_value(text: bytes, start: int) -> tuple[int, bool]:
+def delimited(value: bytes) -> bool:
+    """
+    Return whether a text is one bracketed value from end to end, readable or not.
+    """
+    return value[:1] in (b"{", b"[") and _end_of_value(value, 0, len(value)) == (len(value), True)
+
+
+def _end_of_value(text: bytes, start: int, longest: int) -> tuple[int, bool]:
     """
     Return where a bracketed value ends and True, or where it went wrong and False.
     """
-    limit = min(len(text), start + LARGEST_RECORD_BYTES + 1)
+    limit = min(len(text), start + longest)
     expected = bytearray()
     at = start
     while (at := _end(_INSIDE, text, at, limit)) < limit:

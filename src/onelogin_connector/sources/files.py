@@ -35,10 +35,12 @@ from onelogin_connector.journal.base import Journal, Receipt
 from onelogin_connector.sources.body import (
     BYTE_ORDER_MARK,
     Record,
-    any_readable,
-    array_end,
+    any_object,
+    behind_the_end,
     checked_and_opened,
+    cut_off,
     first_line_is_whole,
+    is_object,
     lines,
     records,
 )
@@ -206,10 +208,10 @@ def _records(content: _Content) -> Iterator[Record]:
     array = head.startswith(b"[") and not first_line_is_whole(head)
     if array:
         return _streamed_values(head, content, array=True)
-    if any_readable(lines(head[: head.rfind(b"\n") + 1])):
+    if any_object(lines(head[: head.rfind(b"\n") + 1])):
         return _streamed_lines(head, content)
     values = cut(head, final=False, most=GROUP_RECORDS).values
-    if values and all(isinstance(r, bytes) for value in values for r in checked_and_opened(value)):
+    if values and all(is_object(r) for value in values for r in checked_and_opened(value)):
         return _streamed_values(head, content, array=False)
     raise BadRequest("It is neither a JSON array, nor one object per line, nor objects one after another.")
 
@@ -232,14 +234,16 @@ def _streamed_values(text: bytes, content: _Content, *, array: bool) -> Iterator
     while True:
         chunk = content.read()
         done = cut(text, at, final=not chunk)
+        if array and not chunk and not done.closed:
+            yield from cut_off(done.values)
+            return
         for value in done.values:
             yield from checked_and_opened(value)
         text, at = text[done.rest :] + chunk, 0
         if done.closed or not chunk:
             break
     if array:
-        text += content.read(WHOLE_FILE_BYTES)
-        yield from array_end(text, closed=done.closed)
+        yield from behind_the_end(text + content.read(WHOLE_FILE_BYTES))
 
 
 def _name(source: Path | str | BinaryIO) -> str:
