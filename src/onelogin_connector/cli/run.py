@@ -18,7 +18,7 @@ from onelogin_connector.config import Settings
 from onelogin_connector.service import Service, build
 from onelogin_connector.service.folder import holder, is_held_by_command
 from onelogin_connector.web.access import Access
-from onelogin_connector.web.app import access_of, main_app, open_control, webhook_app
+from onelogin_connector.web.app import access_of, hosts_of, main_app, open_control, webhook_app
 from onelogin_connector.web.server import HttpServer, listen, raise_file_limit, tls_context
 
 logger = logging.getLogger(__name__)
@@ -82,16 +82,20 @@ def _listening(service: Service, access: Access) -> tuple[list[HttpServer], str]
     web = service.settings.web
     home = service.settings.path.parent if service.settings.path else Path.cwd()
     tls = tls_context(home / web.tls.cert, home / web.tls.key) if web.tls else None
-    most = raise_file_limit()
+    most, is_exempt = raise_file_limit(), hosts_of(service.settings).may_crowd
     main = listen(web.host, web.port)
-    servers = [HttpServer(main_app(service, access), main, tls=tls, most_connections=most)]
+    servers = [
+        HttpServer(main_app(service, access), main, tls=tls, most_connections=most, is_exempt=is_exempt)
+    ]
     if web.webhook_port is not None:
         try:
             second = listen(web.host, web.webhook_port, flag="")
         except BaseException:
             main.close()
             raise
-        servers.append(HttpServer(webhook_app(service), second, tls=tls, most_connections=most))
+        servers.append(
+            HttpServer(webhook_app(service), second, tls=tls, most_connections=most, is_exempt=is_exempt)
+        )
     port = main.getsockname()[1]
     host = f"[{web.host}]" if ":" in web.host else web.host
     if host in {"0.0.0.0", "[::]"}:  # noqa: S104 - compared, not listened on

@@ -149,23 +149,37 @@ class WebhookSource:
 
     async def receive(self, method: str, headers: Mapping[str, str], body: Body, peer: str) -> Answer:
         """
-        Answer one request.
+        Answer one request whose body is at hand, or costs nothing to wait for.
+        """
+        return self.refused(method, headers, peer) or await self.take(headers, body)
+
+    def refused(self, method: str, headers: Mapping[str, str], peer: str) -> Answer | None:
+        """
+        Return the refusal that the head of a request alone deserves; None if its body may be taken.
+
+        Nobody waits for the body of a sender that is not known: senders who never send it cost nothing.
 
         Args:
             headers: Names in lower case.
-            body: All of it, or its parts as they arrive; not touched before the sender is known.
             peer: Address of the sender, behind trusted proxies.
         """
         answer = self._refused_at_the_door(method, headers, peer)
-        if answer is None:
-            answer = await self._taken(headers, body)
+        if answer is not None:
+            self.answers[answer.status] += 1
+        return answer
+
+    async def take(self, headers: Mapping[str, str], body: Body) -> Answer:
+        """
+        Keep the body of a request that was not refused by its head.
+
+        Args:
+            body: All of it, or its parts as they arrive.
+        """
+        answer = await self._taken(headers, body)
         self.answers[answer.status] += 1
         return answer
 
     def _refused_at_the_door(self, method: str, headers: Mapping[str, str], peer: str) -> Answer | None:
-        """
-        Return the refusal that the head of the request alone deserves, if any.
-        """
         if method != "POST":
             return _refusal(
                 problem(

@@ -2,10 +2,12 @@
 The outermost app of a port: webhooks and health are answered here, all else by the app behind.
 
 The webhook route is the hot path. It is met before any routing, under no middleware and without a log
-line, so that a request costs little more than its parsing and its place in the journal.
+line, so that a request costs little more than its parsing and its place in the journal. Whoever is refused is
+refused by the head of the request alone; nobody waits for the body of a stranger.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
@@ -14,13 +16,17 @@ from starlette.responses import Response
 from onelogin_connector.errors import Unavailable
 from onelogin_connector.sources.webhook import Answer, unknown_connector
 from onelogin_connector.web.answers import HttpError, problem, problem_of
+from onelogin_connector.web.connections import BODY_SECONDS, CALLER
+from onelogin_connector.web.exchange import DROPPED_OF_SENDER, DROPPED_OF_STRANGER, Exchange
 from onelogin_connector.web.hosts import Hosts
 from onelogin_connector.web.server import App, Receive, Scope, Send
 
+logger = logging.getLogger(__name__)
+
 WEBHOOK = "/webhook/"
 
-BODY_SECONDS = 60.0
-"""How long a sender may take over one body."""
+OF_STRANGERS = frozenset({401, 403, 405})
+"""Refusals of those who showed no valid token, or came from where nobody should."""
 
 HEALTHY = b'{"status":"ok"}'
 
@@ -30,11 +36,15 @@ class Intake(Protocol):
     What takes a webhook request: ``sources.webhook.WebhookSource``.
     """
 
-    async def receive(
-        self, method: str, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes], peer: str
-    ) -> Answer:
+    def refused(self, method: str, headers: Mapping[str, str], peer: str) -> Answer | None:
         """
-        Keep a request's events, or refuse it; the answer says which.
+        Return the refusal that the head alone deserves, if any.
+        """
+        ...
+
+    async def take(self, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes]) -> Answer:
+        """
+        Keep a request's events; the answer says whether.
         """
         ...
 
@@ -72,29 +82,41 @@ class Front:
         if path.startswith(WEBHOOK):
             await self._webhook(path[len(WEBHOOK) :], scope, receive, send)
         elif path == "/healthz":
-            await _write(send, 200, [(b"content-type", b"application/json")], HEALTHY)
+            fields = [(b"content-type", b"application/json")]
+            await _write(Exchange(scope, receive, send).send, 200, fields, HEALTHY)
         elif self._behind is not None:
-            await self._behind(scope, receive, send)
+            exchange = Exchange(scope, receive, send)
+            await self._behind(scope, exchange.receive, exchange.send)
         else:
             text = "This port takes webhooks at /webhook/CONNECTOR and nothing else."
-            await _answer(send, problem(HttpError("not-found", text)))
+            await _answer(Exchange(scope, receive, send).send, problem(HttpError("not-found", text)))
 
     async def _webhook(self, connector: str, scope: Scope, receive: Receive, send: Send) -> None:
         intake = self._intakes.get(connector) or self._intakes.get(connector.rstrip("/"))
         if intake is None:
-            await _send(send, unknown_connector(connector))
+            await _send(Exchange(scope, receive, send).send, unknown_connector(connector))
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         client = scope["client"]
         peer = self._hosts.client(client[0] if client else "", headers)
+        refusal = intake.refused(scope["method"], headers, peer)
+        if refusal is not None:
+            most = DROPPED_OF_STRANGER if refusal.status in OF_STRANGERS else DROPPED_OF_SENDER
+            await _send(Exchange(scope, receive, send, most_dropped=most).send, refusal)
+            return
+        scope.setdefault("state", {})[CALLER] = connector
         try:
-            first = await receive()
+            first = await receive()  # bounded by the server: it drops who sends nothing more
             if first["type"] == "http.disconnect":
                 return
+            body = first["body"]
             # nearly every request lies in one piece; the others are handed on as they come
-            body = _pieces(first["body"], receive) if first.get("more_body") else first["body"]
-            answer = await intake.receive(scope["method"], headers, body, peer)
+            if first.get("more_body"):
+                exchange = Exchange(scope, receive, send, most_dropped=DROPPED_OF_SENDER)
+                send, body = exchange.send, _pieces(body, exchange.receive)
+            answer = await intake.take(headers, body)
         except ClientGoneError:
+            logger.debug("A sender left before its request was complete", extra={"action": "sender_left"})
             return
         except Exception as error:  # noqa: BLE001 - the top of the hot path: every failure becomes an answer
             await _answer(send, problem_of(error))

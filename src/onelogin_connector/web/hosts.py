@@ -71,6 +71,12 @@ class Hosts:
             and not any(name in headers for name in FORWARDING)
         )
 
+    def may_crowd(self, peer: str) -> bool:
+        """
+        Tell whether connections from an address may be many people's: this machine, a trusted proxy.
+        """
+        return not peer or _is_loopback(peer) or self._is_trusted(peer)
+
     def _is_trusted(self, text: str) -> bool:
         try:
             address = ip_address(text)

@@ -1,9 +1,8 @@
 """
 The HTTP servers inside our own event loop: main port, webhook port and control socket.
 
-uvicorn is used as a library: signals, logging and life are ours. Its protocol is bounded in what a
-stranger may hold: bytes of a request's head, connections at once, and the time a connection may stay
-without sending a complete request head.
+uvicorn is used as a library: signals, logging and life are ours. What a stranger may hold is bounded in
+``web.connections``.
 """
 
 import asyncio
@@ -18,114 +17,24 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from msgspec.json import encode
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onelogin_connector.errors import ConfigError
+from onelogin_connector.web.connections import BoundedProtocol, Room, is_this_machine
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-LARGEST_HEAD_BYTES = 65_536
-"""Request line and headers; browsers and OneLogin stay far below, proxies allow 8 to 64 KiB."""
-
-HEAD_SECONDS = 20.0
-"""How long a connection may take over a request's head before it is closed."""
-
 KEEP_ALIVE_SECONDS = 65  # OneLogin sends a batch every ten seconds; proxies keep connections for a minute
 
 MOST_CONNECTIONS = 4_096
+PORTS = 2  # the main one, and one for webhooks alone
 FILES_FOR_OURSELVES = 256  # store, journal, logs and outgoing connections
 
 LAST_PORT = 65_535
 
 GRACE_SECONDS = 5  # a request that is not answered by then is cut off, and its sender sends it again
-
-BAD_REQUEST = encode(
-    {
-        "type": "about:blank",
-        "title": "Bad Request",
-        "status": 400,
-        "detail": "The bytes sent are not an HTTP request, or its head is larger than "
-        f"{LARGEST_HEAD_BYTES} bytes.",
-        "action": "Check the client, and that http:// or https:// is what this port speaks.",
-    }
-)
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """
-    uvicorn's protocol with limits on what one connection may hold.
-    """
-
-    def __init__(self, *args: Any, most_connections: int, **named: Any) -> None:
-        """
-        Prepare for one connection.
-        """
-        super().__init__(*args, **named)
-        self.most_connections = most_connections
-        self.head_bytes = 0
-        self.head_since: float | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """
-        Take a connection unless there are too many.
-        """
-        super().connection_made(transport)
-        self.head_since = self.loop.time()
-        if len(self.connections) > self.most_connections:
-            self.connections.discard(self)
-            transport.abort()
-
-    def on_message_begin(self) -> None:
-        """
-        Start counting the head of the next request.
-        """
-        self.head_bytes = 0
-        self.head_since = self.loop.time()
-        super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        """
-        Count the request line.
-        """
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """
-        Count a header.
-        """
-        self._count(len(name) + len(value) + 4)
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """
-        Note that the head is complete.
-        """
-        self.head_since = None
-        super().on_headers_complete()
-
-    def _count(self, size_bytes: int) -> None:
-        self.head_bytes += size_bytes
-        if self.head_bytes > LARGEST_HEAD_BYTES:
-            # inside a parser callback any error becomes a 400 and the end of the connection
-            raise ValueError
-
-    def send_400_response(self, msg: str) -> None:
-        """
-        Answer what is no HTTP with a problem document, like every other refusal.
-        """
-        if self.transport.is_closing():
-            return
-        head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
-            f"content-length: {len(BAD_REQUEST)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + BAD_REQUEST)
-        self.transport.close()
 
 
 class HttpServer(uvicorn.Server):
@@ -140,9 +49,13 @@ class HttpServer(uvicorn.Server):
         *,
         tls: ssl.SSLContext | None = None,
         most_connections: int = MOST_CONNECTIONS,
+        is_exempt: Callable[[str], bool] = is_this_machine,
     ) -> None:
         """
         Prepare to serve an app on a socket that is bound already.
+
+        Args:
+            is_exempt: Whether an address may take more than its share of the connections.
         """
         super().__init__(
             uvicorn.Config(
@@ -162,7 +75,8 @@ class HttpServer(uvicorn.Server):
         )
         self.config.load()
         self.config.ssl = tls
-        self.config.http_protocol_class = partial(BoundedProtocol, most_connections=most_connections)  # type: ignore[assignment]
+        room = Room(most_connections, is_exempt=is_exempt)
+        self.config.http_protocol_class = partial(BoundedProtocol, room=room)  # type: ignore[assignment]
         self._listener = listener
         self._running: asyncio.Task[None] | None = None
 
@@ -206,33 +120,26 @@ class HttpServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """
-        Close connections that never finish a request's head; called ten times a second.
+        Close connections whose clients never go on; called ten times a second.
         """
         if counter % 50 == 49:
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
-                since = getattr(connection, "head_since", None)
-                if since is not None and now - since > HEAD_SECONDS:
-                    _close_unless_idle(connection)
+                if isinstance(connection, BoundedProtocol):
+                    connection.close_if_late(now)
         return await super().on_tick(counter)
-
-
-def _close_unless_idle(connection: Any) -> None:
-    cycle = connection.cycle
-    if cycle is None or cycle.response_complete:
-        connection.transport.close()
 
 
 def raise_file_limit() -> int:
     """
-    Let this process open as many files as the system permits; returns how many connections that allows.
+    Let this process open as many files as the system permits; returns how many connections each port may have.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + FILES_FOR_OURSELVES
+    wanted = PORTS * MOST_CONNECTIONS + FILES_FOR_OURSELVES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(64, soft - FILES_FOR_OURSELVES)
+        return max(64, min(MOST_CONNECTIONS, (soft - FILES_FOR_OURSELVES) // PORTS))
     return MOST_CONNECTIONS
 
 
