@@ -100,7 +100,7 @@ def filled(path: str) -> str:
     """
     Put values in the place of a path's names.
     """
-    return path.replace("{id:int}", "1").replace("{id}", "default")
+    return path.replace("{number}", "1").replace("{id}", "default")
 
 
 async def test_nothing_answers_without_a_caller(world):

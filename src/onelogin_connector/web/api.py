@@ -25,18 +25,22 @@ from onelogin_connector.web import csv
 from onelogin_connector.web.access import Access, Role, caller_of
 from onelogin_connector.web.answers import HttpError, json, plain, problem_of, rfc3339
 from onelogin_connector.web.reading import (
+    LARGEST_ID,
     Names,
     NewPassword,
     NewToken,
     Question,
     Rotation,
     Which,
+    id_of,
+    pieces,
     read,
     whole,
+    within,
 )
 
 MOST_LETTERS = 1_000
-LONGEST_QUERY_SECONDS = 600.0
+SHORTEST_QUERY_SECONDS, LONGEST_QUERY_SECONDS = 0.1, 600.0
 
 Call = Callable[["Api", Request], Awaitable[Response]]
 
@@ -78,8 +82,10 @@ class Api:
         Run a KQL query; answers JSON, or CSV if the client prefers that.
         """
         question = await read(request, Question)
-        limit = None if question.all else max(1, question.limit)
-        seconds = min(LONGEST_QUERY_SECONDS, max(0.1, question.timeout_seconds))
+        within("limit", question.limit, 1, LARGEST_ID)
+        within("timeout_seconds", question.timeout_seconds, SHORTEST_QUERY_SECONDS, LONGEST_QUERY_SECONDS)
+        limit = None if question.all else question.limit
+        seconds = question.timeout_seconds
         result = await self.service.query(question.kql, limit=limit, timeout_seconds=seconds)
         names = [column.name for column in result.columns]
         if "text/csv" in request.headers.get("accept", ""):
@@ -100,8 +106,8 @@ class Api:
         """
         Return a page of dead letters, oldest first, without their bytes.
         """
-        after = whole(request, "after", 0)
-        limit = min(MOST_LETTERS, max(1, whole(request, "limit", 100)))
+        after = whole(request, "after", 0, least=0, most=LARGEST_ID)
+        limit = whole(request, "limit", 100, least=1, most=MOST_LETTERS)
         found = self.service.letters.page(after=after, limit=limit + 1)
         page = found[:limit]
         more = page[-1].id if len(found) > limit else None
@@ -111,9 +117,10 @@ class Api:
         """
         Return one dead letter with its bytes.
         """
-        letter = self.service.letters.one(request.path_params["id"])
+        id = id_of(request, "dead letter")
+        letter = self.service.letters.one(id)
         if letter is None:
-            raise HttpError("not-found", f"There is no dead letter {request.path_params['id']}.")
+            raise HttpError("not-found", f"There is no dead letter {id}.")
         return json(
             summary(letter)
             | {
@@ -193,7 +200,7 @@ class Api:
         left = stats["free_bytes"] - stats["reserve_bytes"]
         left -= int(request.headers.get("content-length", "0"))  # the server has checked that it is a number
         with path.open("wb") as file:
-            async for chunk in request.stream():
+            async for chunk in pieces(request):
                 if left < 0:
                     raise JournalFull("There is no room on the disk for this file.")
                 file.write(chunk)
@@ -268,7 +275,7 @@ class Api:
         """
         End an API token.
         """
-        id = request.path_params["id"]
+        id = id_of(request, "API token")
         if not await asyncio.to_thread(self.access.revoke_token, id):
             raise HttpError("not-found", f"There is no API token {id}.")
         self._note(request, "api_token_revoked", str(id))
@@ -300,14 +307,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/dead-letters", Role.VIEWER, Api.dead_letters),
     Endpoint("POST", "/api/v1/dead-letters/replay", Role.OPERATOR, Api.replay),
     Endpoint("POST", "/api/v1/dead-letters/discard", Role.OPERATOR, Api.discard),
-    Endpoint("GET", "/api/v1/dead-letters/{id:int}", Role.VIEWER, Api.dead_letter),
+    Endpoint("GET", "/api/v1/dead-letters/{number}", Role.VIEWER, Api.dead_letter),
     Endpoint("POST", "/api/v1/import", Role.OPERATOR, Api.imports),
     Endpoint("POST", "/api/v1/check", Role.OPERATOR, Api.check),
     Endpoint("POST", "/api/v1/backup", Role.ADMIN, Api.backup),
     Endpoint("POST", "/api/v1/password", Role.ADMIN, Api.password),
     Endpoint("GET", "/api/v1/tokens", Role.ADMIN, Api.tokens),
     Endpoint("POST", "/api/v1/tokens", Role.ADMIN, Api.new_token),
-    Endpoint("DELETE", "/api/v1/tokens/{id:int}", Role.ADMIN, Api.revoke_token),
+    Endpoint("DELETE", "/api/v1/tokens/{number}", Role.ADMIN, Api.revoke_token),
 )
 
 

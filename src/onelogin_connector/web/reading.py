@@ -2,17 +2,26 @@
 What requests of the API hold, read and checked.
 """
 
-from typing import TypeVar
+import logging
+from collections.abc import AsyncIterator
+from typing import Annotated, TypeVar
 
-from msgspec import DecodeError, Struct, ValidationError
+from msgspec import DecodeError, Meta, Struct, ValidationError
 from msgspec.json import Decoder
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.answers import HttpError
 
+logger = logging.getLogger(__name__)
+
 LARGEST_BODY_BYTES = 1 << 20  # of a JSON request; queries and settings are far smaller
 ROW_LIMIT = 30_000  # as Log Analytics has it
+
+LARGEST_ID = (1 << 63) - 1
+LONGEST_NUMBER = 19  # digits; has LARGEST_ID
+
+Id = Annotated[int, Meta(ge=0, le=LARGEST_ID)]
 
 T = TypeVar("T")
 
@@ -42,7 +51,7 @@ class Which(Struct, forbid_unknown_fields=True):
     Dead letters that are meant.
     """
 
-    ids: list[int] = []
+    ids: list[Id] = []
     all: bool = False
 
 
@@ -72,6 +81,21 @@ class Rotation(Struct, forbid_unknown_fields=True):
     revoke_old: bool = False
 
 
+async def pieces(request: Request) -> AsyncIterator[bytes]:
+    """
+    Give a request's body as it arrives.
+
+    Raises:
+        HttpError: The client left, so that nobody will read this.
+    """
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect as error:
+        logger.debug("A client left before its request was complete", extra={"action": "client_left"})
+        raise HttpError("invalid-input", "The request ended before its body did.") from error
+
+
 async def body_of(request: Request, most_bytes: int = LARGEST_BODY_BYTES) -> bytes:
     """
     Return a request's body if it is small enough.
@@ -80,7 +104,7 @@ async def body_of(request: Request, most_bytes: int = LARGEST_BODY_BYTES) -> byt
         HttpError: It is not.
     """
     parts, size = [], 0
-    async for chunk in request.stream():
+    async for chunk in pieces(request):
         size += len(chunk)
         if size > most_bytes:
             raise HttpError(
@@ -106,16 +130,43 @@ async def read(request: Request, kind: type[T]) -> T:
         raise HttpError("invalid-input", f"The body is not JSON: {error}.") from error
 
 
-def whole(request: Request, name: str, default: int) -> int:
+def whole(request: Request, name: str, default: int, *, least: int, most: int) -> int:
     """
     Return a number of the query string.
 
     Raises:
-        HttpError: It is none.
+        HttpError: It is none, or lies outside of its range.
     """
     text = request.query_params.get(name, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise HttpError("invalid-input", f"{name} has to be a whole number.")
-    return int(text)
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else -1
+    within(name, number, least, most)
+    return number
+
+
+def within(name: str, number: float, least: float, most: float) -> None:
+    """
+    Check that a number lies in its range.
+
+    Raises:
+        HttpError: It does not.
+    """
+    if not least <= number <= most:
+        raise HttpError(
+            "invalid-input", f"{name} has to be a number from {least} to {most}.", action=f"Correct {name}."
+        )
+
+
+def id_of(request: Request, what: str) -> int:
+    """
+    Return the number at the end of the path.
+
+    Raises:
+        HttpError: Nothing can have it.
+    """
+    text: str = request.path_params["number"]
+    # int() refuses some thousand digits, and storage numbers of more than 64 bits
+    if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER and int(text) <= LARGEST_ID:
+        return int(text)
+    raise HttpError("not-found", f"There is no {what} {text[:40]}.")
