@@ -70,6 +70,22 @@ _RULES = {"StringStarOperator": "* as a column"}
 _INSIDE = (".py", "docs/", "wave", "duckdb", "DuckDB", "schema=", "R2", "SQL")
 """What a hint of the translator about its own insides contains."""
 
+_BOUNDS = {
+    "searched text longer than the bound": (
+        "countof got a text of more than 4096 characters.",
+        "Count in a part of it: substring(…, 0, 4096).",
+    ),
+    "text longer than the bound": (
+        "A text that the query puts together becomes too long.",
+        "Shorten its parts with substring(…), or put fewer together.",
+    ),
+    "more rows than the bound": (
+        "range gives more than a million rows.",
+        "Choose a larger step, or closer ends.",
+    ),
+}
+"""What the translated query says where it meets a bound → what the person is told."""
+
 KQL_TYPES = {
     "VARCHAR": "string",
     "BIGINT": "long",
@@ -224,6 +240,9 @@ def of_database(message: str, text: str, schema: Schema) -> QueryError:
             "A text that is no time is compared or used with a time.",
             action="Write times as datetime(2026-01-31 12:00) or ago(1d).",
         )
+    for mark, (what, action) in _BOUNDS.items():
+        if mark in message:
+            return QueryError(what, action=action)
     converted = _CONVERSION.search(message)
     if converted:
         return _not_converted(converted, text)

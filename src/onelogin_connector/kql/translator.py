@@ -1,22 +1,26 @@
 """
-The one module that knows the library ``duckdb-kql``.
-
-It is young and of one maintainer, so it is pinned exactly and used only through this adapter: text to
-syntax tree, our check of what the tree reads, tree to SQL.
+Text to syntax tree, our check of what the tree reads, tree to SQL.
 """
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from duckdb_kql import ir
-from duckdb_kql.errors import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError
-from duckdb_kql.lower import lower
-from duckdb_kql.schema import match_wildcard, output_columns
-from duckdb_kql.translate import CLOCK_SLOT, clock, to_sql
-
 from onelogin_connector.errors import QueryError
-from onelogin_connector.kql import messages
+from onelogin_connector.kql import bounds, messages
+from onelogin_connector.kql.library import (
+    CLOCK_SLOT,
+    KqlError,
+    KqlSchemaError,
+    KqlSyntaxError,
+    KqlUnsupportedError,
+    clock,
+    ir,
+    lower,
+    match_wildcard,
+    output_columns,
+    to_sql,
+)
 from onelogin_connector.kql.plan import Compiled, Schema
 from onelogin_connector.kql.text import find_name, near
 
@@ -38,10 +42,13 @@ def translate(text: str, schema: Schema) -> Compiled:
     columns = {table: list(of_table) for table, of_table in schema.items()}
     messages.refuse_commands(text)
     try:
-        tree = _bounded(lower(text))
+        lowered = lower(text)
+        bounds.check_tree(lowered)
+        tree = _bounded(lowered)
         tables = frozenset(_tables(tree, text, columns))
         with clock(None) as active:
-            sql = to_sql(tree, columns)
+            calls = [node for node in _nodes(tree) if isinstance(node, ir.FunctionCall)]
+            sql = bounds.within(str(to_sql(tree, columns)), calls)
             _check_case(tree, text, [name for table in tables for name in columns[table]])
             # one moment for the whole query, as Kusto has it
             parameters = {CLOCK_SLOT: active.moment} if active.used else {}
@@ -52,7 +59,7 @@ def translate(text: str, schema: Schema) -> Compiled:
             "The query uses a combination of constructs that is not supported.",
             action="Split it with let, or leave parts out until it runs; docs/kql.md lists what is supported.",
         ) from error
-    return Compiled(str(sql), parameters, tables, _columns(tree, columns))
+    return Compiled(sql, parameters, tables, _columns(tree, columns))
 
 
 def _columns(tree: ir.Query, schema: dict[str, list[str]]) -> tuple[str, ...]:
