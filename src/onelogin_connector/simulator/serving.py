@@ -34,7 +34,8 @@ def bind(port: int = 0) -> socket.socket:
     Raises:
         ConfigError: The port is taken.
     """
-    listener = socket.socket()
+    # asyncio sends small answers at once only where it sees that the protocol is TCP
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
