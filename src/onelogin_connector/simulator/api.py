@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from email.utils import formatdate
 from itertools import count
 from typing import Any
+from urllib.parse import parse_qsl
 
 from msgspec import MsgspecError
 from msgspec.json import decode
@@ -21,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from onelogin_connector.simulator import answers
-from onelogin_connector.simulator.account import Account
+from onelogin_connector.simulator.account import KEPT_US, Account
 from onelogin_connector.simulator.credential import claimed
 from onelogin_connector.simulator.pages import BadParameter, event_page, user_page
 from onelogin_connector.simulator.people import iso
@@ -201,7 +202,7 @@ class Api:
 
     async def _event(self, request: Request) -> Response:
         wanted, now_us = request.path_params["id"], self.account.now_us()
-        for each in self.account.listing.after(wanted - 1, 0, now_us, now_us=now_us):
+        for each in self.account.listing.after(wanted - 1, now_us - KEPT_US, now_us, now_us=now_us):
             if each.id == wanted:
                 return answers.listed([each.happening.to_api()], answers.NO_PAGES)
             break
@@ -245,7 +246,7 @@ async def _form(request: Request) -> Mapping[str, str] | None:
     if not body:
         return dict(request.query_params)
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return {name: str(value) for name, value in (await request.form()).items()}
+        return dict(parse_qsl(body.decode("latin-1")))
     try:
         return decode(body, type=dict[str, str])
     except MsgspecError:
