@@ -263,13 +263,34 @@ def _restore(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> Non
 
 def _simulate(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
     simulate = _command(
-        flags, commands, "simulate", "send the webhooks of a simulated company to a connector"
+        flags,
+        commands,
+        "simulate",
+        "send the webhooks of a simulated company to a connector, and answer as its OneLogin API",
     )
     simulate.add_argument(
-        "url", metavar="URL", help="where to, for example http://127.0.0.1:8080/webhook/default"
+        "url",
+        nargs="?",
+        metavar="URL",
+        help="where webhooks go, for example http://127.0.0.1:8080/webhook/default",
     )
-    flags.add(simulate, "--token", "the connector's webhook token", required=True, metavar="TOKEN")
+    flags.add(simulate, "--token", "the connector's webhook token", metavar="TOKEN")
     flags.add(simulate, "--hours", "hours of history sent at once", type=float, default=0.0, metavar="NUMBER")
+    flags.add(
+        simulate,
+        "--lost",
+        "share of the webhook requests never sent",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+    )
+    flags.add(
+        simulate,
+        "--api",
+        "answer as the company's API on this port of this machine",
+        type=int,
+        metavar="PORT",
+    )
     flags.add(simulate, "--seed", "another company, another story", type=int, default=1, metavar="NUMBER")
 
 

@@ -48,18 +48,20 @@ class Api:
         """Events listed, each as often as it was."""
         self._refused_at: list[float] = []
         self._numbers = count(1)
+        routes = (
+            ("POST", "/auth/oauth2/v2/token", self._token),
+            ("POST", "/auth/oauth2/revoke", self._revoke),
+            ("GET", "/auth/rate_limit", self._rate_limit),
+            ("GET", "/api/1/events", self._limited(self._events)),
+            ("GET", "/api/1/events/types", self._types),
+            ("GET", "/api/1/events/{id:int}", self._limited(self._event)),
+            ("GET", "/api/2/users", self._users),
+            ("POST", "/simulator/faults", self._fail),
+            ("DELETE", "/simulator/faults", self._mend),
+            ("GET", "/simulator/calls", self._calls),
+        )
         self._app = Starlette(
-            routes=[
-                Route("/auth/oauth2/v2/token", self._token, methods=["POST"]),
-                Route("/auth/oauth2/revoke", self._revoke, methods=["POST"]),
-                Route("/auth/rate_limit", self._rate_limit, methods=["GET"]),
-                Route("/api/1/events", self._limited(self._events), methods=["GET"]),
-                Route("/api/1/events/types", self._types, methods=["GET"]),
-                Route("/api/1/events/{id:int}", self._limited(self._event), methods=["GET"]),
-                Route("/api/2/users", self._users, methods=["GET"]),
-                Route("/simulator/faults", self._faults, methods=["POST", "DELETE"]),
-                Route("/simulator/calls", self._calls, methods=["GET"]),
-            ],
+            routes=[Route(path, answer, methods=[method]) for method, path, answer in routes],
             exception_handlers={404: _no_route, 405: _no_route},
         )
 
@@ -220,10 +222,11 @@ class Api:
             return answers.refused_v2(422, "UnprocessableEntityFieldError", str(error))
         return answers.of_json(200, users, headers)
 
-    async def _faults(self, request: Request) -> Response:
-        if request.method == "DELETE":
-            self.account.faults.clear()
-            return Response(status_code=204)
+    async def _mend(self, request: Request) -> Response:
+        self.account.faults.clear()
+        return Response(status_code=204)
+
+    async def _fail(self, request: Request) -> Response:
         try:
             self.account.faults.add(decode(await request.body(), type=Fault))
         except MsgspecError as error:
