@@ -20,6 +20,10 @@ BURST_SHARE = (
     0.04  # saved up and spent at once, so that a sweep of some pages need not wait; never more an hour
 )
 LONGEST_WAIT_SECONDS = 30.0  # who must wait longer is told, so that the status can say so
+FIRST_PAUSE_SECONDS = 5.0  # the edge's throttle, which says nothing, lasts for seconds
+LONGEST_PAUSE_SECONDS = (
+    300.0  # an allowance that is used up lasts up to an hour; to ask 20 times costs little
+)
 LARGEST_LIMIT = 10_000_000
 
 
@@ -54,6 +58,7 @@ class Budget:
         self._slow_per_second = 0.0
         self._slow_until: float | None = None
         self._paused_until: float | None = None
+        self._pauses = 0
         self.remaining: int | None = None
         """Calls that the whole account had left, as it said last; None while it has not."""
         self.waited_seconds = 0.0
@@ -107,12 +112,28 @@ class Budget:
         self._slow_until = self._clock() + reset
         self._left = min(self._left, mine)
 
-    def pause(self, seconds: float) -> None:
+    def pause(self, seconds: float | None = None) -> float:
         """
         Let nobody call for a while, because OneLogin said so.
+
+        Args:
+            seconds: As it asked; None if it did not, then the wait doubles until a call goes well again.
+
+        Returns:
+            The seconds that it will be, at most an hour.
         """
-        until = self._clock() + min(seconds, HOUR_SECONDS)
-        self._paused_until = max(until, self._paused_until or until)
+        if not seconds:
+            seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**self._pauses)
+            self._pauses = min(self._pauses + 1, 16)
+        seconds = min(seconds, HOUR_SECONDS)
+        self._paused_until = self._clock() + max(seconds, _left(self._paused_until, self._clock()))
+        return seconds
+
+    def resume(self) -> None:
+        """
+        Note that a call went well.
+        """
+        self._pauses = 0
 
     def _allow(self, per_hour: int) -> None:
         self._limit = per_hour

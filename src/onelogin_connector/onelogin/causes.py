@@ -115,9 +115,10 @@ CAUSES = MappingProxyType(
             "It is tried again. See OneLogin's status page if it lasts.",
         ),
         "request": Cause(
-            "OneLogin refused the request.",
-            "It is tried again. If it stays so, compare the connector's domain and api_url, and report it with the "
-            "request's id.",
+            "OneLogin refuses the request as it is.",
+            "Compare the connector's domain and api_url; if they are right, report it with the request's id. It is "
+            "tried again from time to time.",
+            ConfigError,
         ),
         # fetch logs
         "redirect": Cause(

@@ -7,6 +7,7 @@ and each of the JSON ones also with a status of 200. All of them end as one erro
 """
 
 from math import ceil
+from re import compile as pattern
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,12 +17,12 @@ from msgspec.json import decode
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.onelogin.causes import trouble
 from onelogin_connector.onelogin.hiding import Hidden
-from onelogin_connector.onelogin.wire import Reply, http_date_us
+from onelogin_connector.onelogin.wire import Reply, Wire, http_date_us
 
 UNREADABLE = (DecodeError, RecursionError, UnicodeDecodeError)
-RATE_LIMIT_SECONDS = (
-    60.0  # where the edge says nothing: its throttle lasts less, and the hour's limit says so itself
-)
+NEVER = frozenset({400, 404, 405, 406, 410, 413, 414, 415, 422, 431})
+"""Of these the same request gets the same answer again, unless a page of the edge says so."""
+RATE_LIMITED = pattern(r"(?i)rate[_ ]limit[_ ]exceeded")
 LONGEST_WAIT_SECONDS = 3_600.0  # the allowance is renewed within the hour
 EPOCHS = 1e9  # a reset this large is a moment, though OneLogin documents seconds left
 
@@ -79,50 +80,60 @@ def status_of(reply: Reply) -> int:
     return (found.status if found.status >= 400 else 500) if found.failed else reply.status
 
 
-def refusal(
-    reply: Reply, hidden: Hidden, *, now: float, at_token: bool, proven: bool
-) -> ConnectorError | None:
+def refuse(reply: Reply, wire: Wire, *, now: float, at_token: bool, proven: bool) -> None:
     """
-    Return the error that a reply amounts to; None if it is a success whose content can be read.
+    Raise the error that a reply amounts to; return if it is a success, whose content is still to be read.
+
+    A refused pace holds up every call of the account, by its budget.
 
     Args:
-        hidden: What may not be shown.
         now: Our own time in Unix seconds, where the reply names none.
         at_token: Whether a token was asked for.
         proven: Whether this host has ever given a token; then a strange answer is an outage, not a wrong domain.
+
+    Raises:
+        Unavailable, Unauthorized, ConfigError: By its cause.
     """
     status = status_of(reply)
     text = "" if is_web_page(reply) else said(reply.body).text
     cause = _cause(status, text, reply, at_token=at_token, proven=proven)
     if cause is None:
-        return None
+        wire.budget.resume()
+        return
     wait = wait_seconds(reply, now)
-    if cause == "rate-limit":
-        wait = max(wait or RATE_LIMIT_SECONDS, 1.0)
-    return trouble(cause, seen(reply, hidden, text), after_seconds=wait)
+    if cause == "rate-limit" or wait:
+        wait = wire.budget.pause(wait)
+    raise trouble(cause, seen(reply, wire.hidden, text), after_seconds=wait)
 
 
 def _cause(status: int, text: str, reply: Reply, *, at_token: bool, proven: bool) -> str | None:
+    """
+    Name the cause in ``CAUSES``; None for a success.
+    """
     unknown = at_token and not proven
-    if status == 429 or "rate_limit_exceeded" in text or "rate limit exceeded" in text.lower():
+    if status == 429 or RATE_LIMITED.search(text):
         return "rate-limit"
-    if 300 <= status < 400:
-        return "no-account" if unknown else "redirect"
-    if status < 300:
-        if not is_web_page(reply):
-            return None
-        return "no-account" if unknown else "web-page"
-    if status in (404, 405, 410) and at_token:
-        return "no-account" if unknown else "outage"
-    if at_token and status in (400, 401, 422):
-        return "credential"
-    if status in (401, 403):
-        return "forbidden" if at_token else "scope"
+    if status < 300 and not is_web_page(reply):
+        return None
+    if status < 400:
+        return "no-account" if unknown else "redirect" if status >= 300 else "web-page"
     if status == 407:
         return "proxy"
-    if status < 500:
+    if at_token:
+        return _cause_at_token(status, unknown=unknown)
+    if status in {401, 403}:
+        return "scope"
+    if status in NEVER and not is_web_page(reply):
         return "request"
     return "creator" if status == 500 else "outage"
+
+
+def _cause_at_token(status: int, *, unknown: bool) -> str:
+    if status in {404, 405, 410}:
+        return "no-account" if unknown else "outage"
+    if status in {400, 401, 422}:
+        return "credential"
+    return {403: "forbidden", 500: "creator"}.get(status, "outage")
 
 
 def unreadable(reply: Reply, hidden: Hidden, what: str, cause: str = "unreadable") -> ConnectorError:

@@ -4,7 +4,6 @@ Calls with a token: get one, use it, and renew it once where it is refused.
 
 from collections.abc import Callable, Mapping
 
-from onelogin_connector.errors import Unavailable
 from onelogin_connector.onelogin import replies
 from onelogin_connector.onelogin.token import Token
 from onelogin_connector.onelogin.wire import Reply, Wire
@@ -33,21 +32,15 @@ class Session:
         Raises:
             Unavailable: Not now; a refused pace holds up every other call of the account too.
             Unauthorized: The credential is not accepted, or may not read this.
-            ConfigError: There is no account at this address.
+            ConfigError: There is no account at this address, or the request is refused for good.
         """
         token = await self.token.get()
         reply = await self._ask(path, query, token)
         if replies.status_of(reply) == 401:  # it may have ended, or been revoked, a moment ago
             token = await self.token.get(instead_of=token)
             reply = await self._ask(path, query, token)
-        refusal = replies.refusal(
-            reply, self.wire.hidden, now=self._clock(), at_token=False, proven=self.token.proven
-        )
-        if refusal is None:
-            return reply
-        if isinstance(refusal, Unavailable) and refusal.after_seconds:
-            self.wire.budget.pause(refusal.after_seconds)
-        raise refusal
+        replies.refuse(reply, self.wire, now=self._clock(), at_token=False, proven=self.token.proven)
+        return reply
 
     async def _ask(self, path: str, query: Mapping[str, str] | None, token: Secret) -> Reply:
         return await self.wire.ask("GET", path, query, headers={"authorization": f"Bearer {token.reveal()}"})

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.json import decode
 
-from onelogin_connector.errors import ConfigError, Unauthorized, Unavailable
+from onelogin_connector.errors import ConfigError, Unauthorized
 from onelogin_connector.event import parse_time_us
 from onelogin_connector.onelogin import replies
 from onelogin_connector.onelogin.causes import trouble
@@ -104,7 +104,8 @@ class Token:
     async def _fetch(self) -> Secret:
         self.check_form()
         if self._refused and 0 <= self._clock() - self._refused[0] < REFUSED_SECONDS:
-            raise self._refused[1]
+            error = self._refused[1]
+            raise type(error)(error.message, action=error.action)
         self._refused = None
         basic = b64encode(f"{self._id.reveal()}:{self._secret.reveal()}".encode()).decode()
         self._wire.hidden.add(basic)
@@ -115,13 +116,11 @@ class Token:
             content=b'{"grant_type":"client_credentials"}',
         )
         now = self._clock()
-        refusal = replies.refusal(reply, self._wire.hidden, now=now, at_token=True, proven=self.proven)
-        if isinstance(refusal, Unauthorized | ConfigError):
-            self._refused = (now, refusal)
-        if refusal is not None:
-            if isinstance(refusal, Unavailable) and refusal.after_seconds:
-                self._wire.budget.pause(refusal.after_seconds)
-            raise refusal
+        try:
+            replies.refuse(reply, self._wire, now=now, at_token=True, proven=self.proven)
+        except (Unauthorized, ConfigError) as error:
+            self._refused = (now, error)
+            raise
         self._token = self._read(reply, now)
         self.proven = True
         return self._token
