@@ -16,16 +16,13 @@ from onelogin_connector.errors import Unavailable
 from onelogin_connector.store.database import Database, first_line
 
 HOUR_US = 3_600_000_000
-LAST_SWEEP_HOURS = 24
-"""After an hour's end; OneLogin is given that long to list an event."""
-
 _UNLISTED = "NOT is_listed(events.way, events.channel, events.twin_way, events.twin_channel)"
-_OVER = f"epoch(swept.swept_time) >= (swept.hour + 1 + {LAST_SWEEP_HOURS}) * 3_600"
+_OVER = "is_over(swept.hour, swept.swept_time)"
 
 JOINED = """LEFT JOIN hours AS swept ON swept.connector = fresh.connector
     AND swept.hour = epoch_us(fresh.event_time) // 3_600_000_000"""
 """To ``fresh``, rows with connector and event_time."""
-COPIED = f"coalesce({_OVER} AND NOT is_listed(fresh.way, fresh.channel, NULL, NULL), false) AS unconfirmed"
+COPIED = f"{_OVER} AND NOT is_listed(fresh.way, fresh.channel, NULL, NULL) AS unconfirmed"
 
 _KEEP = """
     INSERT OR REPLACE INTO hours BY NAME

@@ -16,7 +16,7 @@ import duckdb
 from msgspec import Struct
 
 from onelogin_connector.errors import Unavailable
-from onelogin_connector.formats.onelogin_users import TEXTS, User, read_user
+from onelogin_connector.formats.onelogin_users import TEXTS, read_user
 from onelogin_connector.store.database import Database, first_line
 
 SPREAD_SECONDS = 6 * 3_600
@@ -73,16 +73,13 @@ def keep(database: Database, users: Sequence[bytes], at: float, connector: str) 
     Keep users as they were listed, each in the place of what was known of it.
 
     Returns:
-        How many were kept; a record without an id is left out.
+        How many could be read; a record without an id is left out.
 
     Raises:
         Unavailable: None was kept.
     """
-    latest: dict[int, User] = {}
-    for raw in users:
-        user = read_user(raw)
-        if user.id is not None:
-            latest[user.id] = user
+    read = [user for user in map(read_user, users) if user.id is not None]
+    latest = {user.id: user for user in read}  # a list that shifts while it is read names some twice
     if latest:
         values = {
             name: [getattr(user, name) for user in latest.values()]
@@ -90,7 +87,7 @@ def keep(database: Database, users: Sequence[bytes], at: float, connector: str) 
         }
         with database.transaction() as connection:
             connection.execute(_KEEP, values | {"connector": connector, "at": round(at * 1e6)})
-    return len(latest)
+    return len(read)
 
 
 def spread(database: Database) -> int:
