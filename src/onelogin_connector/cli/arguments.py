@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from onelogin_connector import __version__
+from onelogin_connector.cli.times import moment
 from onelogin_connector.config import PREFIX
 
 NO = frozenset({"", "0", "no", "false", "off"})
@@ -94,7 +95,19 @@ def parser(environ: Mapping[str, str]) -> tuple[ArgumentParser, set[str]]:
     top.add_argument("--version", action="version", version=f"onelogin-connector {__version__}")
     _common(flags, top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_run, _status, _check, _query, _import, _letters, _password, _token, _config, _init):
+    for add in (
+        _run,
+        _status,
+        _check,
+        _query,
+        _import,
+        _backfill,
+        _letters,
+        _password,
+        _token,
+        _config,
+        _init,
+    ):
         add(flags, commands)
     for add in (_backup, _restore, _simulate, _bench):
         add(flags, commands)
@@ -180,6 +193,32 @@ def _import(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None
         action="store_true",
     )
     _json(flags, imports)
+
+
+def _backfill(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
+    backfill = _command(
+        flags,
+        commands,
+        "backfill",
+        "read a range of the past from OneLogin's API; interrupted, the same command goes on where it was",
+    )
+    backfill.add_argument("id", metavar="ID", help="connector to read for")
+    flags.add(
+        backfill,
+        "--since",
+        "where to begin: a time such as 2026-11-01T00:00:00Z, a day, or how long ago (36h, 7d)",
+        type=moment,
+        required=True,
+        metavar="TIME",
+    )
+    flags.add(backfill, "--until", "where to end; now by default", type=moment, metavar="TIME")
+    flags.add(
+        backfill,
+        "--accept-duplicates",
+        "also read hours so old that repeats of their events can no longer be recognised",
+        action="store_true",
+    )
+    _json(flags, backfill)
 
 
 def _letters(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:

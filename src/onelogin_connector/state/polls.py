@@ -72,7 +72,7 @@ class SweptHour(Struct, frozen=True, kw_only=True):
     listed: int
     digest: str
     at: float
-    """Unix seconds of the newest sweep."""
+    """Unix seconds of the newest sweep, by OneLogin's clock."""
     due_us: int | None
     """When it is swept again; None when it was swept for the last time."""
 

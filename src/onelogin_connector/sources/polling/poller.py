@@ -110,7 +110,8 @@ class Poller:
         """
         Event time up to which the tail has read; None before the first run.
         """
-        return self._marks.watermark_us if self._marks else None
+        marks = self._marks or self._progress.load()
+        return marks.watermark_us if marks else None
 
     @property
     def delay_us(self) -> int:
@@ -285,7 +286,6 @@ class Poller:
             hour,
             window,
             await asyncio.to_thread(self._progress.hour, hour),
-            at=self._clock(),
             now_us=marks.server_us if window.date_us is None else window.date_us,
             again_us=self._overlap_us,
         )

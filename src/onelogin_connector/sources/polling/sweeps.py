@@ -7,7 +7,7 @@ settled â€“ it changed late, or was reached for the first time after an outage â
 later, until two sweeps agree.
 """
 
-from onelogin_connector.sources.polling.base import HOUR_US
+from onelogin_connector.sources.polling.base import HOUR_US, SECOND_US
 from onelogin_connector.state.polls import Listing, Marks, SweptHour
 
 AGES_US = (1 * HOUR_US, 6 * HOUR_US, 24 * HOUR_US)
@@ -36,16 +36,13 @@ def mark_is_due(marks: Marks) -> bool:
     return marks.watermark_us >= end_us and marks.server_us >= end_us + AGES_US[0]
 
 
-def swept(
-    hour: int, listing: Listing, before: SweptHour | None, *, at: float, now_us: int, again_us: int
-) -> SweptHour:
+def swept(hour: int, listing: Listing, before: SweptHour | None, *, now_us: int, again_us: int) -> SweptHour:
     """
     Return what is known of an hour after a sweep.
 
     Args:
         listing: Its window, listed to the end.
         before: What was known.
-        at: Unix seconds.
         now_us: OneLogin's clock when the sweep began.
         again_us: How much later an hour is listed again that is not settled.
     """
@@ -60,6 +57,6 @@ def swept(
         settled=same,
         listed=listing.listed,
         digest=listing.digest,
-        at=at,
+        at=now_us / SECOND_US,
         due_us=due_us,
     )
