@@ -162,7 +162,7 @@ SELECT
     sweeps AS "Sweeps",
     swept_listed AS "ListedBySweep",
     swept_time AS "LastSweepTime",
-    settled AND listed >= swept_listed AS "CompleteAsFarAsListed",
+    CASE WHEN sweeps > 0 THEN settled AND listed >= swept_listed END AS "CompleteAsFarAsListed",
     CASE
         WHEN settled AND listed >= swept_listed THEN 'complete as far as the API lists'
         WHEN settled THEN 'listed events missing'
