@@ -24,6 +24,7 @@ FIRST_PAUSE_SECONDS = 5.0  # the edge's throttle, which says nothing, lasts for 
 LONGEST_PAUSE_SECONDS = (
     300.0  # an allowance that is used up lasts up to an hour; to ask 20 times costs little
 )
+ROUNDING = 1e-6  # of a call; without it a wait could be too short for the clock to show
 LARGEST_LIMIT = 10_000_000
 
 
@@ -151,7 +152,7 @@ class Budget:
         rate, slow = self._rate(now)
         self._left = min(self._burst, self._left + max(0.0, now - self._at) * rate)
         self._at = now
-        if self._left >= 1.0:
+        if self._left >= 1.0 - ROUNDING:
             self._left -= 1.0
             return 0.0
         missing = 1.0 - self._left
