@@ -164,6 +164,20 @@ def test_an_event_belongs_to_the_hour_of_its_listing(store):
     ]
 
 
+def test_an_event_far_from_its_listing_is_counted_in_its_hour(store):
+    """
+    An event that bears its arrival's time, since its own cannot be read, is found under the hour of its listing.
+    """
+    odd = record(1, webhook(1, "never", 5) | {"event_timestamp": "2026-03-09 08:00:00 UTC"})
+    store.insert([odd, twin(2, odd), pulled(3)], EPOCH)
+    for since, until in ((EIGHT, EIGHT + 1), (0, EIGHT + 9_999), (EIGHT - 1, EIGHT + 7 * 24 + 5)):
+        assert [(hour.hour, hour.matched, hour.entries) for hour in hours(store, "acme", since, until)] == [
+            (EIGHT, 1, 2)
+        ]
+    assert hours(store, "acme", EIGHT + 7 * 24, EIGHT + 7 * 24 + 1) == []
+    assert store.query("OneLoginConnectorCompleteness | count").rows == [(1,)]
+
+
 def test_doubt_comes_a_day_later_and_goes_with_a_listing(store):
     """
     A webhook event is unconfirmed only after the sweep of the day after, also one that comes later than that.

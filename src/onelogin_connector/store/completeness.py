@@ -2,9 +2,9 @@
 Completeness by the hour: what the API listed, what of it came by webhook, and what it never listed.
 
 An event belongs to the hour of its ``created_at`` once that is known, else to that of its own time. The figures
-come from the events held and from the sweeps (``hours``); the view ``OneLoginConnectorCompleteness`` is their
-one definition. What no listing of an hour has shown a day after its end is *unconfirmed*: it may be forged.
-Those events are marked when that sweep is recorded, or when they come in later than that.
+come from the events held and from the sweeps (``hours``); the macro ``completeness`` in ``views.sql`` is their one
+definition. What no listing of an hour has shown a day after its end is *unconfirmed*: it may be forged. Those
+events are marked when that sweep is recorded, or when they come in later than that.
 """
 
 from collections.abc import Sequence
@@ -39,9 +39,8 @@ _FIGURES = """
     SELECT "ConnectorId", epoch_us("TimeGenerated") // 3_600_000_000, "Listed", "Matched", "Repaired", "Late",
         "Unconfirmed", "Entries", "Settled", "Sweeps", "ListedBySweep", epoch("LastSweepTime"),
         "CompleteAsFarAsListed", "Verdict"
-    FROM "OneLoginConnectorCompleteness"
-    WHERE "ConnectorId" = $connector AND "TimeGenerated" >= make_timestamp($since::BIGINT)
-        AND "TimeGenerated" < make_timestamp($until::BIGINT)
+    FROM completeness(make_timestamp($since::BIGINT), make_timestamp($until::BIGINT))
+    WHERE "ConnectorId" = $connector
     ORDER BY 2"""
 
 

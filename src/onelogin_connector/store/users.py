@@ -10,7 +10,7 @@ Users that were changed are marked in the same transaction (``spread`` is false)
 new values; a crash in between leaves the mark, and the next call goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import duckdb
 from msgspec import Struct
@@ -19,8 +19,11 @@ from onelogin_connector.errors import Unavailable
 from onelogin_connector.formats.onelogin_users import TEXTS, read_user
 from onelogin_connector.store.database import Database, first_line
 
-SPREAD_SECONDS = 6 * 3_600
-"""Events are brought up to date by so much time at once, so that intake waits for no more than that."""
+SPREAD_EVENTS = 50_000
+"""Events are brought up to date by about so many at once, so that intake waits for no more than that."""
+
+SPAN_US = 3_600_000_000
+"""They are cut by time, which DuckDB finds quickly, at full hours."""
 
 KNOWN = tuple(f"known_{name}" for name in TEXTS)
 
@@ -41,8 +44,9 @@ _KEEP = f"""
         recorded_time = excluded.recorded_time, status = excluded.status, updated_time = excluded.updated_time,
         spread = spread AND {_SAME}, {", ".join(f"{name} = excluded.{name}" for name in TEXTS)}"""
 _SPANS = f"""
-    SELECT DISTINCT epoch_us(event_time) // {SPREAD_SECONDS * 1_000_000} FROM events
-    WHERE (connector, user_id) IN (SELECT (connector, id) FROM users WHERE NOT spread) ORDER BY 1"""
+    SELECT epoch_us(event_time) // {SPAN_US}, count(*) FROM events
+    WHERE (connector, user_id) IN (SELECT (connector, id) FROM users WHERE NOT spread)
+    GROUP BY 1 ORDER BY 1"""
 _SPREAD = f"""
     UPDATE events SET {_ASSIGNED}
     FROM users AS person
@@ -102,15 +106,26 @@ def spread(database: Database) -> int:
     """
     changed = 0
     with database.transaction() as connection:
-        spans = [span for (span,) in connection.execute(_SPANS).fetchall()]
-    step = SPREAD_SECONDS * 1_000_000
-    for span in spans:
+        counts = connection.execute(_SPANS).fetchall()
+    for first, last in _chunks(counts):
         with database.transaction() as connection:
-            done = connection.execute(_SPREAD, [span * step, (span + 1) * step]).fetchone()
+            done = connection.execute(_SPREAD, [first * SPAN_US, (last + 1) * SPAN_US]).fetchone()
             changed += int(done[0]) if done else 0
     with database.transaction() as connection:
         connection.execute("UPDATE users SET spread = true WHERE NOT spread")
     return changed
+
+
+def _chunks(counts: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """
+    Cut spans in order, each with its number of events, into runs (first, last) of not too many.
+    """
+    first, events = None, 0
+    for place, (span, count) in enumerate(counts):
+        first, events = span if first is None else first, events + count
+        if events >= SPREAD_EVENTS or place == len(counts) - 1:
+            yield first, span
+            first, events = None, 0
 
 
 def look_up(connection: duckdb.DuckDBPyConnection, row_ids: Sequence[int]) -> None:
