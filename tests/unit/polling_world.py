@@ -2,10 +2,10 @@
 A OneLogin account without a network: events that appear when they like, and whatever else can go wrong.
 """
 
-import random
+import inspect
 from dataclasses import dataclass
 
-from onelogin_connector.errors import Unavailable
+from onelogin_connector.errors import ConfigError, Unavailable
 from onelogin_connector.sources.polling import Poller
 from onelogin_connector.testing import MemoryProgress
 
@@ -85,6 +85,8 @@ class Account:
                 raise fault
             if fault is not None:
                 return fault(since_us, until_us, cursor)
+        if cursor is not None and not cursor.startswith("id:"):
+            raise ConfigError("after_cursor is not valid.")
         after = int(cursor.partition(":")[2]) if cursor else 0
         found = sorted(self.visible(since_us, until_us), key=lambda each: each.id)
         rest = [each for each in found if each.id > after]
@@ -150,5 +152,35 @@ def outage(calls):
     return [Unavailable("The API is down.") for _ in range(calls)]
 
 
-def chance(seed):
-    return random.Random(seed)
+class Fragile:
+    """
+    A thing of which some calls end the process, before they do anything or after they have done it.
+    """
+
+    def __init__(self, inner, names, deaths):
+        self._inner, self._names, self._deaths = inner, names, deaths
+
+    def __getattr__(self, name):
+        found = getattr(self._inner, name)
+        if name not in self._names:
+            return found
+        if inspect.iscoroutinefunction(found):
+
+            async def dangerous(*args, **kwargs):
+                self._maybe_die("before")
+                result = await found(*args, **kwargs)
+                self._maybe_die("after")
+                return result
+        else:
+
+            def dangerous(*args, **kwargs):
+                self._maybe_die("before")
+                result = found(*args, **kwargs)
+                self._maybe_die("after")
+                return result
+
+        return dangerous
+
+    def _maybe_die(self, when):
+        if self._deaths(when):
+            raise Killed

@@ -50,6 +50,7 @@ async def run(arguments: Namespace, settings: Settings) -> int:
             _start_demo(demo, service, local)
             stack.push_async_callback(demo.stop)  # before the servers end, to which it sends
         failed = await _until_stopped(stopping, [*servers, control])
+        service.wind_down()
         logger.info("Stopping", extra={"action": "service_stopping"})
     return FAILED if failed else DONE
 

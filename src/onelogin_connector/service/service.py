@@ -130,6 +130,13 @@ class Service:
             extra={"action": "service_started", "data_dir": str(self.folder.path)},
         )
 
+    def wind_down(self) -> None:
+        """
+        Say that it will stop soon: what takes long ends now, while its caller can still be told.
+        """
+        for pull in self.pulls.values():
+            pull.poller.cease()
+
     async def stop(self) -> None:
         """
         Finish deliveries under way, keep their checkpoints, close everything.

@@ -7,7 +7,7 @@ read goes on behind it.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
@@ -22,6 +22,8 @@ from onelogin_connector.sources.polling.listing import (
     next_span_us,
 )
 from onelogin_connector.state.polls import BackfillMark, Listing
+
+T = TypeVar("T")
 
 MOST_FAILURES = 12
 """In a row; with back-off this bridges about eight minutes. Then a person is told, who can go on later."""
@@ -69,6 +71,7 @@ class Backfill:
         self._reopen = reopen
         self._clock, self._sleep = clock, sleep
         self._running = asyncio.Lock()
+        self._ceasing = asyncio.Event()
 
     async def run(
         self, since_us: int, until_us: int, report: Report, *, accept_duplicates: bool
@@ -93,6 +96,12 @@ class Backfill:
                 report(self._state(mark, began=began, first_us=first))
             await asyncio.to_thread(self._progress.save_backfill, None)
             return self._state(mark)
+
+    def cease(self) -> None:
+        """
+        End what is running, and begin nothing more: the service stops.
+        """
+        self._ceasing.set()
 
     async def _begin(self, since_us: int, until_us: int) -> BackfillMark:
         """
@@ -133,8 +142,12 @@ class Backfill:
         failures = 0
         while True:
             try:
-                return await self._lister.page(window, accept_duplicates=accept_duplicates)
+                return await self._unless_ceasing(
+                    self._lister.page(window, accept_duplicates=accept_duplicates)
+                )
             except Unavailable as error:
+                if self._ceasing.is_set():
+                    raise
                 failures += 1
                 if failures >= MOST_FAILURES or isinstance(error, JournalFull):
                     again = f"What was read is kept. {error.action} Then repeat the command: it goes on from here."
@@ -142,7 +155,9 @@ class Backfill:
                 if isinstance(error, StandingCursor) or failures == MOST_FAILURES // 2:
                     window = window.afresh()
                 report(structs.replace(self._state(mark), waiting=error.message))
-                await self._sleep(backoff_seconds(failures, asked_seconds=error.after_seconds))
+                await self._unless_ceasing(
+                    self._sleep(backoff_seconds(failures, asked_seconds=error.after_seconds))
+                )
             except ConfigError:
                 if window.cursor is None:
                     raise
@@ -153,6 +168,20 @@ class Backfill:
                     "back: events that are held already could not be recognised.",
                     action="Repeat it with --accept-duplicates if some events may come twice, or begin later.",
                 ) from error
+
+    async def _unless_ceasing(self, awaitable: Awaitable[T]) -> T:
+        doing, ceasing = asyncio.ensure_future(awaitable), asyncio.ensure_future(self._ceasing.wait())
+        try:
+            await asyncio.wait({doing, ceasing}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                return doing.result()
+            raise Unavailable(
+                "The service is stopping.",
+                action="Repeat the command when it runs again: it goes on from here.",
+            )
+        finally:
+            doing.cancel()
+            ceasing.cancel()
 
     def _state(self, mark: BackfillMark, *, began: float | None = None, first_us: int = 0) -> Backfilled:
         done, whole = mark.done_us - mark.since_us, mark.until_us - mark.since_us

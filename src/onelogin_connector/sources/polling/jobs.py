@@ -33,21 +33,29 @@ class Job:
         self._doing = doing
         self._failed_at = 0.0
         self._wait_seconds = 0.0
+        self._until_end = False
 
-    def fail(self, error: str, now: float, *, asked_seconds: float | None) -> None:
+    def fail(self, error: str, now: float, *, asked_seconds: float | None, lost_place: bool) -> None:
         """
         Note a failure and how long to wait after it.
+
+        Args:
+            lost_place: The window is listed from its beginning. Then only its end shows that all is well: its
+                first pages succeed each time, and would make the waits short for ever.
         """
+        self._until_end = self._until_end or lost_place
         self.failures += 1
         self.error = f"{self._doing}{error}"
         self._failed_at = now
         self._wait_seconds = backoff_seconds(self.failures, asked_seconds=asked_seconds)
 
-    def succeed(self) -> None:
+    def succeed(self, *, at_end: bool) -> None:
         """
-        Note that all is well again.
+        Note that a page came, and whether it was the last of its window.
         """
-        self.error, self.failures, self._wait_seconds = "", 0, 0.0
+        self._wait_seconds = 0.0
+        if at_end or not self._until_end:
+            self.error, self.failures, self._until_end = "", 0, False
 
     def rest_seconds(self, now: float) -> float:
         """

@@ -32,7 +32,7 @@ WEBHOOK_DELAY_SECONDS = 30.0
 PAUSE_SECONDS = 300.0
 """After a refused credential: somebody may mend it at any time, and a few calls an hour disturb nobody."""
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 1.0
 
 
 async def _anyone() -> None:
@@ -140,9 +140,10 @@ class Poller:
 
     async def stop(self) -> None:
         """
-        Finish the page at hand, for a few seconds; whoever runs the loop may cancel it then.
+        Finish the page at hand, for a second; whoever runs the loop may cancel it then, or at any moment.
         """
         self._stopping.set()
+        self.cease()
         try:
             await asyncio.wait_for(self._ended.wait(), STOP_SECONDS)
         except TimeoutError:
@@ -166,11 +167,11 @@ class Poller:
             if found is None:
                 return self._idle_seconds(now)
             job, listing = found
-            await self._turn_page(job, listing, marks)
+            at_end = await self._turn_page(job, listing, marks)
         except ConnectorError as error:
             self._failed(job, error)
         else:
-            self._succeeded(job)
+            self._succeeded(job, at_end=at_end)
         return 0.0
 
     async def backfill(
@@ -199,6 +200,13 @@ class Poller:
             )
         await self._ask_admission()
         return await self._backfill.run(since_us, until_us, report, accept_duplicates=accept_duplicates)
+
+    def cease(self) -> None:
+        """
+        End a backfill that is running, in its own words: the service is about to stop.
+        """
+        if self._backfill is not None:
+            self._backfill.cease()
 
     async def step_back(self, back_us: int) -> None:
         """
@@ -251,7 +259,10 @@ class Poller:
 
     # One page, and what follows from it.
 
-    async def _turn_page(self, job: Job, listing: Listing, marks: Marks) -> None:
+    async def _turn_page(self, job: Job, listing: Listing, marks: Marks) -> bool:
+        """
+        Do a page; returns whether it was the last one of its window.
+        """
         turned = await job.lister.page(listing)
         if turned.date_us is not None:
             self._ahead_us = turned.date_us - int(self._clock() * SECOND_US)
@@ -266,6 +277,7 @@ class Poller:
             await self._save(structs.replace(marks, overlap=None, overlap_us=turned.listing.until_us))
         else:
             await self._finish_sweep(marks, turned.listing)
+        return turned.done
 
     async def _finish_tail(self, marks: Marks, window: Listing) -> None:
         before = marks.watermark_us
@@ -331,8 +343,8 @@ class Poller:
 
     # Waiting, and what an operator sees.
 
-    def _succeeded(self, job: Job) -> None:
-        job.succeed()
+    def _succeeded(self, job: Job, *, at_end: bool) -> None:
+        job.succeed(at_end=at_end)
         self._paused_at = None
         trouble = next((each.error for each in (self._tail, self._overlap, self._sweep) if each.error), "")
         self._turn(State.RETRYING if trouble else State.OK, trouble)
@@ -340,10 +352,10 @@ class Poller:
     def _failed(self, job: Job, error: ConnectorError) -> None:
         asked = error.after_seconds if isinstance(error, Unavailable) else None
         listing: Listing | None = getattr(self._marks, job.name, None)
-        job.fail(str(error), self._clock(), asked_seconds=asked)
-        lost_place = listing is not None and (
-            isinstance(error, (StandingCursor, ConfigError)) or job.failures % FAILURES_UNTIL_AFRESH == 0
-        )
+        often = (job.failures + 1) % FAILURES_UNTIL_AFRESH == 0
+        standing = isinstance(error, StandingCursor)
+        lost_place = standing or (listing is not None and (often or isinstance(error, ConfigError)))
+        job.fail(str(error), self._clock(), asked_seconds=asked, lost_place=lost_place)
         if lost_place and listing is not None and self._marks is not None:
             self._marks = structs.replace(self._marks, **{job.name: listing.afresh()})
         if isinstance(error, Unauthorized) or (isinstance(error, ConfigError) and not lost_place):
