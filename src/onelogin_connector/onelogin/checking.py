@@ -3,7 +3,7 @@ The check of an account: five stages, in the order in which things can go wrong.
 
 ``configuration`` looks at what was entered, ``network`` for any answer at all, ``authentication`` for a token,
 ``permission`` whether events may be read, ``fetch logs`` at a page of them. The first that fails says why and what
-to do; those behind it are skipped. It takes four calls of the account's allowance.
+to do; those behind it are skipped. It takes three calls of the account's allowance.
 """
 
 from collections.abc import Awaitable, Callable
