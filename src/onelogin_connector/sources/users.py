@@ -148,7 +148,8 @@ class UsersSource:
         began = self._clock()
         since_us, whole_at = self._due(mark, began)
         kept, named_us = await self._list(since_us)
-        latest_us = max((us for us in (named_us, mark and mark.updated_us) if us is not None), default=None)
+        known_us = None if mark is None else mark.updated_us
+        latest_us = max((us for us in (named_us, known_us) if us is not None), default=None)
         if latest_us is not None:
             # a date in the future must not hide what comes until then
             latest_us = min(latest_us, round(began * 1e6))
