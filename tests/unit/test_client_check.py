@@ -37,27 +37,50 @@ def test_all_is_well():
     assert not any(stage.action for stage in stages)
     assert "account 999999" in stages[2].message
     assert "7 h 19 min" in stages[2].message
-    assert stages[4].message == "3 events in the last 24 hours, the newest of 2026-11-20 10:00:00 UTC."
+    assert stages[4].message == "3 events in the last 10 minutes, the newest seen of 2026-11-20 10:00:00 UTC."
 
 
 @pytest.mark.parametrize(
-    ("answer", "message"),
+    ("answers", "message"),
     [
-        (listed(), "No events in the last 24 hours; everything works, and new ones will be fetched."),
-        (listed(EVENT), "1 event in the last 24 hours, the newest of 2026-11-20 10:00:00 UTC."),
+        ([listed()], "No events in the last 24 hours; everything works, and new ones will be fetched."),
+        ([listed(EVENT)], "1 event in the last 10 minutes, the newest seen of 2026-11-20 10:00:00 UTC."),
         (
-            listed(EVENT, following="c"),
-            "1 or more events in the last 24 hours, the newest of 2026-11-20 10:00:00 UTC.",
+            [listed(), listed(EVENT, EVENT)],
+            "2 events in the last hour, the newest seen of 2026-11-20 10:00:00 UTC.",
         ),
-        (listed(EVENT | {"created_at": None}), "1 event in the last 24 hours."),
+        (
+            [listed(EVENT, following="c")],
+            "1 or more events in the last 10 minutes, the newest seen of 2026-11-20 10",
+        ),
+        ([listed(), listed(), listed(EVENT | {"created_at": None})], "1 event in the last 24 hours."),
     ],
 )
-def test_what_was_seen(answer, message):
+def test_what_was_seen(answers, message):
     """
-    Few, many and no events are told apart; no events are no failure.
+    Few, many and no events are told apart, looking further back while there are none; none is no failure.
     """
-    stage = check(Answering({EVENTS: answer}))[-1]
-    assert (stage.state, stage.message) == (StageState.PASSED, message)
+    account = Answering({EVENTS: list(answers)})
+    stage = check(account)[-1]
+    assert stage.state is StageState.PASSED
+    assert stage.message.startswith(message)
+    asked = [request.url.params for request in account.asked(EVENTS)]
+    assert [each["since"] for each in asked] == [
+        "2026-11-20T18:30:00.000Z",
+        "2026-11-20T17:40:00.000Z",
+        "2026-11-19T18:40:00.000Z",
+    ][: len(asked)]
+    assert {tuple(each) for each in asked} == {("since", "until", "limit")}
+
+
+def test_the_look_back_is_by_the_servers_clock():
+    """
+    A machine whose clock is a day ahead still looks at OneLogin's last minutes.
+    """
+    account = Answering({EVENTS: listed(EVENT)})
+    account.now += 86_400
+    check(account)
+    assert account.asked(EVENTS)[0].url.params["since"] == "2026-11-20T18:30:00.000Z"
 
 
 def failing(kind):
@@ -169,7 +192,7 @@ def test_a_check_remembers_nothing():
 
 def test_a_check_takes_three_calls():
     """
-    It is cheap enough to run every hour.
+    Where there are events, it is cheap enough to run every hour.
     """
     account = Answering({EVENTS: listed(EVENT)})
     check(account)

@@ -3,7 +3,7 @@ The check of an account: five stages, in the order in which things can go wrong.
 
 ``configuration`` looks at what was entered, ``network`` for any answer at all, ``authentication`` for a token,
 ``permission`` whether events may be read, ``fetch logs`` at a page of them. The first that fails says why and what
-to do; those behind it are skipped. It takes three calls of the account's allowance.
+to do; those behind it are skipped. It takes three to five calls of the account's allowance.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,19 +13,19 @@ from time import monotonic
 from msgspec import DecodeError
 from msgspec.json import decode
 
-from onelogin_connector.errors import BadRecord, ConnectorError, Unavailable
+from onelogin_connector.errors import BadRecord, ConnectorError
 from onelogin_connector.event import Way, parse_time_us, read
 from onelogin_connector.onelogin.causes import trouble
-from onelogin_connector.onelogin.pages import Page, events_page
+from onelogin_connector.onelogin.pages import EVENTS, Page, events_page, events_query
 from onelogin_connector.onelogin.session import Session
 from onelogin_connector.onelogin.wire import Reply
 from onelogin_connector.status import Stage, StageState
 
-EVENTS = "/api/1/events"
 RATE_LIMIT = "/auth/rate_limit"
-LOOK_BACK_SECONDS = 86_400
+LOOK_BACK = (("10 minutes", 600), ("hour", 3_600), ("24 hours", 86_400))
+"""How far back events are looked for, in seconds: a page has the oldest first, so a short look shows newer ones."""
+AHEAD_SECONDS = 60  # the clocks may differ a little
 SKEW_SECONDS = 60.0  # a clock that differs by more is worth a sentence
-PAGE = 50
 
 
 class Checking:
@@ -42,7 +42,8 @@ class Checking:
         """
         self._session = session
         self._clock = clock
-        self._reply: Reply | None = None
+        self._ahead_seconds = 0.0
+        self._replies: list[Reply] = []
 
     async def stages(self) -> list[Stage]:
         """
@@ -92,7 +93,9 @@ class Checking:
         reply = await self._session.wire.ask("GET", RATE_LIMIT)
         if reply.status == 407:
             raise trouble("proxy", f"HTTP 407 from {reply.call}")
-        return "The host answers." + self._skew(reply.date_us)
+        if reply.date_us is not None:
+            self._ahead_seconds = self._clock() - reply.date_us / 1_000_000
+        return "The host answers." + self._skew()
 
     async def _authentication(self) -> str:
         token = self._session.token
@@ -104,33 +107,52 @@ class Checking:
         return f"Signed in to {account}; the token can be used for {minutes // 60} h {minutes % 60} min."
 
     async def _permission(self) -> str:
-        since = datetime.fromtimestamp(int(self._clock()) - LOOK_BACK_SECONDS, UTC)
-        query = {"since": f"{since:%Y-%m-%dT%H:%M:%S}.000Z", "limit": str(PAGE), "sort": "-created_at"}
-        self._reply = await self._session.get(EVENTS, query)
+        self._replies = [await self._ask(LOOK_BACK[0][1])]
         left = self._session.wire.budget.remaining
         return "Events may be read." + (
             f" The account has {left} API calls left." if left is not None else ""
         )
 
-    async def _fetch_logs(self) -> str:
-        if self._reply is None:
-            raise Unavailable
-        page = events_page(self._reply, self._session.wire.hidden, None)
-        if not page.records:
-            return "No events in the last 24 hours; everything works, and new ones will be fetched."
-        _read_all(page)
-        times = [time for raw in page.records if (time := _created_us(raw)) is not None]
-        newest = f", the newest of {_shown(max(times))}" if times else ""
-        more = " or more" if page.cursor else ""
-        plural = "" if len(page.records) == 1 and not more else "s"
-        return f"{len(page.records)}{more} event{plural} in the last 24 hours{newest}."
+    async def _ask(self, seconds: int) -> Reply:
+        """
+        Ask for a page of the latest events, as the poller does.
+        """
+        now_us = int((self._clock() - self._ahead_seconds) * 1_000_000)
+        query = events_query(now_us - seconds * 1_000_000, now_us + AHEAD_SECONDS * 1_000_000)
+        return await self._session.get(EVENTS, query)
 
-    def _skew(self, date_us: int | None) -> str:
-        ahead = 0.0 if date_us is None else self._clock() - date_us / 1_000_000
-        if abs(ahead) < SKEW_SECONDS:
+    async def _fetch_logs(self) -> str:
+        """
+        Read the latest events; the first page of them is there already.
+        """
+        for back, seconds in LOOK_BACK:
+            page = events_page(
+                self._replies.pop() if self._replies else await self._ask(seconds),
+                self._session.wire.hidden,
+                None,
+            )
+            if page.records:
+                _read_all(page)
+                return _seen(page, back)
+        return f"No events in the last {back}; everything works, and new ones will be fetched."
+
+    def _skew(self) -> str:
+        if abs(self._ahead_seconds) < SKEW_SECONDS:
             return ""
-        side = "ahead of" if ahead > 0 else "behind"
-        return f" This machine's clock is {abs(ahead):.0f} seconds {side} OneLogin's; set it by NTP."
+        side = "ahead of" if self._ahead_seconds > 0 else "behind"
+        seconds = abs(self._ahead_seconds)
+        return f" This machine's clock is {seconds:.0f} seconds {side} OneLogin's; set it by NTP."
+
+
+def _seen(page: Page, back: str) -> str:
+    """
+    Say how many events there are, and the time of the newest.
+    """
+    more = " or more" if page.cursor else ""
+    plural = "" if len(page.records) == 1 and not more else "s"
+    times = [time for raw in page.records if (time := _created_us(raw)) is not None]
+    newest = f", the newest seen of {_shown(max(times))}" if times else ""
+    return f"{len(page.records)}{more} event{plural} in the last {back}{newest}."
 
 
 def _read_all(page: Page) -> None:

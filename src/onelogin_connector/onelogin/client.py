@@ -10,7 +10,6 @@ names are never followed, so the token goes to the configured host alone.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 from time import time
 from types import MappingProxyType
 
@@ -22,7 +21,7 @@ from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.causes import trouble
 from onelogin_connector.onelogin.checking import Checking
 from onelogin_connector.onelogin.hiding import Hidden
-from onelogin_connector.onelogin.pages import Page
+from onelogin_connector.onelogin.pages import EVENTS, MOST_A_PAGE, Page
 from onelogin_connector.onelogin.session import Session
 from onelogin_connector.onelogin.wire import TOTAL_SECONDS, Wire, http_client
 from onelogin_connector.setting import HttpUrl, Secret
@@ -30,10 +29,8 @@ from onelogin_connector.status import Stage
 
 __all__ = ["EVENTS", "EVENT_TYPES", "USERS", "OneLogin", "Page"]
 
-EVENTS = "/api/1/events"
 EVENT_TYPES = "/api/1/events/types"
 USERS = "/api/2/users"
-MOST_A_PAGE = 50  # OneLogin's own limit
 TYPES_SECONDS = 86_400.0  # OneLogin asks for this list to be kept a day
 MOST_USER_PAGES = 100_000  # five million users: a list beyond has no end
 
@@ -127,9 +124,7 @@ class OneLogin:
             Unavailable: Not now, or the page names no way on; nothing is passed over by asking again.
             Unauthorized, ConfigError: A person is needed.
         """
-        query = {"since": _since(since_us), "until": _since(until_us + 999), "limit": str(limit)}
-        if cursor is not None:
-            query["after_cursor"] = cursor
+        query = pages.events_query(since_us, until_us, cursor, limit)
         return pages.events_page(await self._session.get(EVENTS, query), self._hidden, cursor)
 
     async def event_types(self) -> dict[int, str]:
@@ -165,7 +160,7 @@ class OneLogin:
         """
         query = {"limit": str(MOST_A_PAGE), "fields": ",".join(USER_FIELDS)}
         if updated_since_us is not None:
-            query["updated_since"] = _since(updated_since_us)
+            query["updated_since"] = pages.moment(updated_since_us)
         cursor: str | None = None
         for _ in range(MOST_USER_PAGES):
             reply = await self._session.get(USERS, query | ({"cursor": cursor} if cursor else NOTHING))
@@ -189,11 +184,3 @@ class OneLogin:
         End the connections.
         """
         await self._http.aclose()
-
-
-def _since(time_us: int) -> str:
-    """
-    Write a moment as OneLogin reads it: UTC, with milliseconds.
-    """
-    seconds, rest_us = divmod(time_us, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_us // 1_000:03}Z"

@@ -6,6 +6,7 @@ part would lose events unseen; but one record that is no JSON spoils only itself
 whoever reads records to refuse.
 """
 
+from datetime import UTC, datetime
 from re import DOTALL
 from re import compile as pattern
 from typing import Any
@@ -17,6 +18,8 @@ from onelogin_connector.onelogin.hiding import Hidden
 from onelogin_connector.onelogin.replies import UNREADABLE, unreadable
 from onelogin_connector.onelogin.wire import Reply
 
+EVENTS = "/api/1/events"
+MOST_A_PAGE = 50  # OneLogin's own limit
 MOST_CURSOR = 4_096  # characters; a cursor is a short text, and has to fit into an address
 MOST_CUT_BYTES = 8 << 20  # what is no JSON is cut by hand, which takes a second for so much
 
@@ -56,6 +59,24 @@ class _Kinds(Struct):
 _DATA = pattern(rb'"data"\s*:\s*\[')
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _PART = pattern(rb'[^"{}\[\],]++|' + _STRING + rb"|[{}\[\],]", DOTALL)
+
+
+def moment(time_us: int) -> str:
+    """
+    Write a moment as OneLogin reads it: UTC, with the millisecond that it lies in.
+    """
+    seconds, rest_us = divmod(time_us, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_us // 1_000:03}Z"
+
+
+def events_query(
+    since_us: int, until_us: int, cursor: str | None = None, limit: int = MOST_A_PAGE
+) -> dict[str, str]:
+    """
+    Return the parameters that ask for a page of events; the window is widened to whole milliseconds.
+    """
+    query = {"since": moment(since_us), "until": moment(until_us + 999), "limit": str(limit)}
+    return query if cursor is None else query | {"after_cursor": cursor}
 
 
 def events_page(reply: Reply, hidden: Hidden, cursor: str | None) -> Page:
