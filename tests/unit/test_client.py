@@ -191,6 +191,8 @@ def test_the_servers_time_is_handed_on():
     """
     assert Answering({EVENTS: listed()}).events().date_us == 1_795_200_000_000_000
     assert Answering({EVENTS: listed()}, dated=False).events().date_us is None
+    nowhere = listed() | {"headers": {"date": "Fri, 20 Nov 2026 18:40:00 -0000"}}
+    assert Answering({EVENTS: nowhere}).events().date_us == 1_795_200_000_000_000
     assert Answering({EVENTS: listed() | {"headers": {"date": "yesterday"}}}).events().date_us is None
 
 

@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from re import fullmatch
@@ -68,7 +69,8 @@ def http_date_us(text: str) -> int | None:
     Read a date as HTTP writes it; None if it is none.
     """
     try:
-        seconds = parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None
     return int(seconds) * 1_000_000 if 0 < seconds < 2**32 else None
