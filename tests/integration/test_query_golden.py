@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.kql_story import EPOCH, morning
 from onelogin_connector.onelogin import event_types
-from onelogin_connector.store import Store
+from onelogin_connector.store import Store, Swept
 
 CASES = loads((Path(__file__).parents[1] / "fixtures" / "kql" / "cases.json").read_text("utf-8"))
 
@@ -33,6 +33,23 @@ def store(tmp_path_factory):
             "Reason": "401",
             "ExtendedProperties": {"code": "unauthorized"},
         }
+    )
+    store.set_users(
+        [
+            b'{"id": 101, "username": "anna", "department": "Payroll", "status": 1}',
+            b'{"id": 104, "username": "nobody", "department": ""}',
+        ],
+        1_772_450_000,
+        connector="acme",
+    )
+    store.spread_users()
+    eight = 1_772_438_400 // 3_600
+    store.set_hours(
+        [
+            Swept("acme", eight, 3, settled=True, listed=1, at=(eight + 25) * 3_600.0, webhooks=True),
+            Swept("acme", eight + 1, 1, settled=False, listed=1, at=(eight + 3) * 3_600.0, webhooks=True),
+            Swept("acme", eight + 2, 2, settled=True, listed=2, at=(eight + 9) * 3_600.0, webhooks=True),
+        ]
     )
     yield store
     store.close()

@@ -26,6 +26,7 @@ MODULES = {
     "check": "watch",
     "query": "query",
     "import": "feed",
+    "backfill": "backfill",
     "simulate": "feed",
     "dead-letters": "letters",
     "password": "credentials",

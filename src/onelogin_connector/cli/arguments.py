@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from onelogin_connector import __version__
+from onelogin_connector.cli.times import moment
 from onelogin_connector.config import PREFIX
 
 NO = frozenset({"", "0", "no", "false", "off"})
@@ -96,7 +97,19 @@ def parser(environ: Mapping[str, str]) -> tuple[ArgumentParser, set[str]]:
     top.add_argument("--version", action="version", version=f"onelogin-connector {__version__}")
     _common(flags, top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_run, _status, _check, _query, _import, _letters, _password, _token, _config, _init):
+    for add in (
+        _run,
+        _status,
+        _check,
+        _query,
+        _import,
+        _backfill,
+        _letters,
+        _password,
+        _token,
+        _config,
+        _init,
+    ):
         add(flags, commands)
     for add in (_backup, _restore, _simulate, _bench):
         add(flags, commands)
@@ -184,6 +197,32 @@ def _import(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None
     _json(flags, imports)
 
 
+def _backfill(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
+    backfill = _command(
+        flags,
+        commands,
+        "backfill",
+        "read a range of the past from OneLogin's API; interrupted, the same command goes on where it was",
+    )
+    backfill.add_argument("id", metavar="ID", help="connector to read for")
+    flags.add(
+        backfill,
+        "--since",
+        "where to begin: a time such as 2026-11-01T00:00:00Z, a day, or how long ago (36h, 7d)",
+        type=moment,
+        required=True,
+        metavar="TIME",
+    )
+    flags.add(backfill, "--until", "where to end; now by default", type=moment, metavar="TIME")
+    flags.add(
+        backfill,
+        "--accept-duplicates",
+        "also read hours so old that repeats of their events can no longer be recognised",
+        action="store_true",
+    )
+    _json(flags, backfill)
+
+
 def _letters(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
     letters = _command(flags, commands, "dead-letters", "look at, replay or discard what was not accepted")
     what = letters.add_subparsers(dest="what", metavar="list|show|replay|discard", required=True)
@@ -265,13 +304,34 @@ def _restore(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> Non
 
 def _simulate(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
     simulate = _command(
-        flags, commands, "simulate", "send the webhooks of a simulated company to a connector"
+        flags,
+        commands,
+        "simulate",
+        "send the webhooks of a simulated company to a connector, and answer as its OneLogin API",
     )
     simulate.add_argument(
-        "url", metavar="URL", help="where to, for example http://127.0.0.1:8080/webhook/default"
+        "url",
+        nargs="?",
+        metavar="URL",
+        help="where webhooks go, for example http://127.0.0.1:8080/webhook/default",
     )
-    flags.add(simulate, "--token", "the connector's webhook token", required=True, metavar="TOKEN")
+    flags.add(simulate, "--token", "the connector's webhook token", metavar="TOKEN")
     flags.add(simulate, "--hours", "hours of history sent at once", type=float, default=0.0, metavar="NUMBER")
+    flags.add(
+        simulate,
+        "--lost",
+        "share of the webhook requests never sent",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+    )
+    flags.add(
+        simulate,
+        "--api",
+        "answer as the company's API on this port of this machine",
+        type=int,
+        metavar="PORT",
+    )
     flags.add(simulate, "--seed", "another company, another story", type=int, default=1, metavar="NUMBER")
 
 

@@ -2,17 +2,18 @@
 ``import`` and ``simulate``: events from files, and from a company that does not exist.
 """
 
+import asyncio
 import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 from msgspec.json import decode
 
-from onelogin_connector.cli import DONE, FAILED, say, tables
+from onelogin_connector.cli import DONE, FAILED, WRONG_USAGE, say, tables
 from onelogin_connector.cli.connection import Api, connected, gone, refuse
 from onelogin_connector.cli.text import printable
 from onelogin_connector.config import Settings
@@ -135,9 +136,29 @@ class _Bar(AbstractContextManager[Any]):
 
 async def simulate(arguments: Namespace) -> int:
     """
-    Send a simulated company's webhooks until stopped.
+    Send a simulated company's webhooks, answer for its API, or both, until stopped.
     """
-    from onelogin_connector.service.demo import feed
+    from onelogin_connector.service import demo
+    from onelogin_connector.simulator.credential import CLIENT_ID, CLIENT_SECRET
 
-    await feed(arguments.url, arguments.token, hours=arguments.hours, seed=arguments.seed)
+    if arguments.url is None and arguments.api is None:
+        say("onelogin-connector: Give the URL of a connector, --api with a port, or both.")
+        return WRONG_USAGE
+    if arguments.url is not None and arguments.token is None:
+        say("onelogin-connector: A connector takes webhooks with its token alone; give it with --token.")
+        return WRONG_USAGE
+    async with AsyncExitStack() as stack:
+        if arguments.api is not None:
+            url = await stack.enter_async_context(demo.api_on(arguments.api, seed=arguments.seed))
+            print(f"The API of the simulated account answers at {url}")
+            print(f"client_id = {CLIENT_ID}\nclient_secret = {CLIENT_SECRET}", flush=True)
+        if arguments.url is None:
+            await asyncio.Event().wait()
+        await demo.feed(
+            arguments.url,
+            arguments.token,
+            hours=arguments.hours,
+            seed=arguments.seed,
+            lost=arguments.lost,
+        )
     return DONE

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from onelogin_connector import __version__
 from onelogin_connector.cli import DONE, FAILED, INTERRUPTED, say
 from onelogin_connector.config import Settings
 from onelogin_connector.service import Service, build
+from onelogin_connector.service.demo import Demo
 from onelogin_connector.service.folder import holder, is_held_by_command
 from onelogin_connector.web.access import Access
 from onelogin_connector.web.app import access_of, hosts_of, main_app, open_control, webhook_app
@@ -23,7 +24,6 @@ from onelogin_connector.web.server import HttpServer, listen, raise_file_limit, 
 
 logger = logging.getLogger(__name__)
 
-DEMO_HOURS = 24.0
 SIGN_IN_LINK = "sign-in-link"
 """File of the data folder that holds the link where there is no terminal."""
 
@@ -36,6 +36,10 @@ async def run(arguments: Namespace, settings: Settings) -> int:
     _obey_signals(stopping)
     async with AsyncExitStack() as stack:
         await _wait_for_command(settings.data_dir)
+        demo = Demo() if arguments.demo else None
+        if demo is not None:
+            stack.push_async_callback(demo.stop)
+            settings = demo.connected(settings)
         service = build(settings)
         stack.push_async_callback(service.stop)
         access = access_of(service)
@@ -47,9 +51,11 @@ async def run(arguments: Namespace, settings: Settings) -> int:
             await server.start()
         stack.push_async_callback(_stop_all, servers)
         _greet(service, access, url)
-        if arguments.demo:
-            stack.push_async_callback(_cancel, _start_demo(service, local))
+        if demo is not None:
+            _start_demo(demo, service, local)
+            stack.push_async_callback(demo.stop)  # before the servers end, to which it sends
         failed = await _until_stopped(stopping, [*servers, control])
+        service.wind_down()
         logger.info("Stopping", extra={"action": "service_stopping"})
     return FAILED if failed else DONE
 
@@ -137,22 +143,10 @@ def _kept(service: Service, link: str) -> Path:
     return service.folder.write_private(SIGN_IN_LINK, link + "\n")
 
 
-def _start_demo(service: Service, url: str) -> "asyncio.Task[None]":
-    from onelogin_connector.service.demo import feed
-
+def _start_demo(demo: Demo, service: Service, url: str) -> None:
     connector = next(iter(service.settings.connectors))
-    token = service.lend_webhook_token(connector)
     print(f"The simulated company sends to {url}/webhook/{connector}", flush=True)
-    return asyncio.create_task(
-        _tell_failure(feed(f"{url}/webhook/{connector}", token, hours=DEMO_HOURS)), name="demo"
-    )
-
-
-async def _tell_failure(feeding: Coroutine[None, None, None]) -> None:
-    try:
-        await feeding
-    except Exception:
-        logger.exception("The simulated company stopped sending", extra={"action": "demo_failed"})
+    demo.start(f"{url}/webhook/{connector}", service.lend_webhook_token(connector))
 
 
 async def _until_stopped(stopping: asyncio.Event, servers: list[HttpServer]) -> bool:
@@ -173,8 +167,3 @@ async def _until_stopped(stopping: asyncio.Event, servers: list[HttpServer]) -> 
 
 async def _stop_all(servers: list[HttpServer]) -> None:
     await asyncio.gather(*(server.stop() for server in servers))
-
-
-async def _cancel(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.wait([task])

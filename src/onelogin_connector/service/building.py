@@ -18,6 +18,7 @@ from onelogin_connector.onelogin import event_types
 from onelogin_connector.service.backup import JOURNAL, STORE
 from onelogin_connector.service.first_start import first_secrets
 from onelogin_connector.service.folder import SCRATCH, SERVICE, Folder
+from onelogin_connector.service.pulling import Pull
 from onelogin_connector.service.service import Service, yield_often
 from onelogin_connector.sinks import registry
 from onelogin_connector.sources.webhook import Options as WebhookOptions
@@ -54,6 +55,9 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time, purpose
         service.new_secrets = first_secrets(settings, folder, state)
         for connector in settings.connectors:
             service.webhooks[connector] = _webhook(settings, connector, service)
+        for connector, chosen in settings.connectors.items():
+            if chosen.client_id is not None:
+                service.pulls[connector] = Pull(connector, chosen, service)
         opened.pop_all()  # all is well: from here on the service closes them
     return service
 

@@ -1,12 +1,25 @@
 """
-A simulated company that sends its webhooks: for the demo, and for whoever wants to try their rules.
+A simulated company with its OneLogin account: for the demo, and for whoever wants to try their rules.
+
+Both channels tell the same story. Some webhook requests are lost on the way, as in life, so that one can see the
+API repair what is missing.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from onelogin_connector.config import Settings
 from onelogin_connector.errors import ConnectorError
+from onelogin_connector.setting import HttpUrl, Secret
+
+if TYPE_CHECKING:
+    from onelogin_connector.simulator.api import Api
 
 logger = logging.getLogger(__name__)
 
@@ -16,28 +29,48 @@ REFUSALS = frozenset({401, 403, 404, 405})
 
 ATTEMPTS = 20  # with back-off this bridges a restart of the listener
 
+DEMO_HOURS = 24.0
+DEMO_LOST = 0.04
+"""Share of webhook requests that the demo loses."""
+DEMO_POLL_SECONDS = 10.0  # nobody wants to watch a minute for the first repair
+
 
 async def feed(
-    url: str, token: str, *, hours: float = 0.0, seed: int = 1, clock: Callable[[], float] = time.time
+    url: str,
+    token: str,
+    *,
+    hours: float = 0.0,
+    seed: int = 1,
+    lost: float = 0.0,
+    told: asyncio.Event | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> None:
     """
     Send the last hours of a company at once, then what happens there, until cancelled.
 
     The same seed tells the same story, so that history sent again is recognised.
 
+    Args:
+        lost: Share of the requests that are never sent.
+        told: Set when the history was sent.
+
     Raises:
         ConnectorError: Nobody takes webhooks there, or not with this token.
     """
     from onelogin_connector.simulator.company import Company
-    from onelogin_connector.simulator.webhooks import Webhooks
+    from onelogin_connector.simulator.webhooks import Faults, Webhooks
 
     company = Company(seed)
-    sender = Webhooks(url, token, attempts=ATTEMPTS, clock=clock)
+    sender = Webhooks(url, token, attempts=ATTEMPTS, faults=Faults(lost=lost), clock=clock)
     await _require_listener(url, token)
     now_us = int(clock() * 1_000_000)
     if hours > 0:
         tally = await sender.send_history(company, now_us - int(hours * HOUR_US), now_us)
         logger.info("%d events of history were sent", tally.events, extra={"action": "simulated_history"})
+        if tally.lost:
+            logger.info("%d events were lost on the way", tally.lost, extra={"action": "simulated_loss"})
+    if told is not None:
+        told.set()
     await sender.send_live(company, now_us)
 
 
@@ -59,3 +92,101 @@ async def _require_listener(url: str, token: str) -> None:
             f"The listener at {url} answers with status {answer.status_code}.",
             action="Compare the connector's id at the end of the URL, and its webhook token.",
         )
+
+
+def account(seed: int) -> "Api":
+    """
+    Return the API of a company's account; its client id and secret are those of ``simulator.credential``.
+    """
+    from onelogin_connector.simulator.account import Account
+    from onelogin_connector.simulator.api import Api
+    from onelogin_connector.simulator.company import Company
+    from onelogin_connector.simulator.listing import Delay
+
+    return Api(Account(Company(seed), delays=[Delay(0.01, 60, 900)]))
+
+
+@asynccontextmanager
+async def api_on(port: int, *, seed: int = 1) -> AsyncIterator[str]:
+    """
+    Serve the API of a company's account on this machine; gives its address.
+
+    Raises:
+        ConfigError: The port is taken.
+    """
+    from onelogin_connector.simulator.serving import bind, serving
+
+    async with serving(account(seed), bind(port)) as url:
+        yield url
+
+
+class Demo:
+    """
+    The company that the first connector of a service listens to.
+
+    The API's port is there from the start, but nobody is answered before the webhooks have told their history:
+    else it would be a matter of luck which channel tells an event first.
+    """
+
+    def __init__(self, *, seed: int = 1) -> None:
+        from onelogin_connector.simulator.serving import bind, url_of
+
+        self._seed = seed
+        self._listener = bind()
+        self._url = url_of(self._listener)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def connected(self, settings: Settings) -> Settings:
+        """
+        Return the settings with the first connector's API being that of the company.
+        """
+        from onelogin_connector.simulator.credential import CLIENT_ID, CLIENT_SECRET
+
+        name, connector = next(iter(settings.connectors.items()))
+        changed = structs.replace(
+            connector,
+            api_url=HttpUrl(self._url),
+            client_id=Secret(CLIENT_ID, ("literal", "")),
+            client_secret=Secret(CLIENT_SECRET),
+            poll_seconds=DEMO_POLL_SECONDS,
+        )
+        return structs.replace(settings, connectors=settings.connectors | {name: changed})
+
+    def start(self, url: str, token: str) -> None:
+        """
+        Tell the last day at once and then what happens, over both channels.
+
+        Args:
+            url: Where the connector takes webhooks.
+        """
+        told = asyncio.Event()
+        feeding = feed(url, token, hours=DEMO_HOURS, seed=self._seed, lost=DEMO_LOST, told=told)
+        self._tasks = [
+            asyncio.create_task(_tell_failure(feeding), name="demo"),
+            asyncio.create_task(_tell_failure(self._answer(told)), name="demo API"),
+        ]
+
+    async def stop(self) -> None:
+        """
+        End the story.
+        """
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._listener.close()
+
+    async def _answer(self, told: asyncio.Event) -> None:
+        from onelogin_connector.simulator.serving import serving
+
+        await told.wait()
+        async with serving(account(self._seed), self._listener):
+            await asyncio.Event().wait()
+
+
+async def _tell_failure(running: Coroutine[None, None, None]) -> None:
+    try:
+        await running
+    except Exception:
+        logger.exception("The simulated company stopped", extra={"action": "demo_failed"})

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import to_builtins
 
 from onelogin_connector.errors import ConfigError, ConnectorError
+from onelogin_connector.journal import time_rule
 from onelogin_connector.journal.base import ConnectorCounts
 from onelogin_connector.sinks.base import Stage, StageState
-from onelogin_connector.status import State
+from onelogin_connector.status import State, Status
 
 if TYPE_CHECKING:
     from onelogin_connector.service.service import Service
@@ -55,29 +56,43 @@ def status(service: "Service") -> dict[str, Any]:
 def _connector(service: "Service", name: str) -> dict[str, Any]:
     counts = service.journal.counts().get(name) or ConnectorCounts()
     settings = service.settings.connectors[name]
-    stand = service.connectors[name]
-    reasons = reasons_not_ready(service)
-    if reasons:
-        stand.turn(State.RETRYING, " ".join(reasons))
-    elif counts.events:
-        stand.turn(State.OK)
-    else:
-        stand.turn(State.STARTING, "No event has arrived yet.")
-    matched = counts.match_floor if settings.time_rule == "floor" else counts.match_round
+    pull = service.pulls.get(name)
+    stand = _stand(service, name, counts)
+    rule = time_rule.propose(counts, settings.time_rule)
+    watermark_us = pull.poller.watermark_us if pull else None
     return {
         "id": name,
         "name": settings.name or name,
         "state": str(stand.state),
         "since": text_of(stand.since),
-        "last_poll": None,
+        "last_poll": text_of(pull.poller.last_poll) if pull else None,
         "last_event": text_of(counts.last_event_us / 1_000_000),
-        "watermark": None,
+        "watermark": text_of(watermark_us / 1_000_000) if watermark_us else None,
         "events_total": sum(counts.entries.values()),
         "duplicates": counts.duplicates,
         "twins": counts.twins,
-        "match_share": round(matched / counts.api_records, 4) if counts.api_records else None,
+        "match_share": None if rule.share is None else round(rule.share, 4),
+        "time_rule": to_builtins(rule),
+        "users_error": pull.users.status.error if pull and pull.users else "",
         "error": stand.error,
     }
+
+
+def _stand(service: "Service", name: str, counts: ConnectorCounts) -> Status:
+    """
+    Return how a connector stands: nothing can be taken in, or as its poller does, or by what has come.
+    """
+    stand, pull = service.connectors[name], service.pulls.get(name)
+    reasons = reasons_not_ready(service)
+    if reasons:
+        stand.turn(State.RETRYING, " ".join(reasons))
+    elif pull is not None:
+        return pull.poller.status
+    elif counts.events:
+        stand.turn(State.OK)
+    else:
+        stand.turn(State.STARTING, "No event has arrived yet.")
+    return stand
 
 
 def _sink(service: "Service", name: str) -> dict[str, Any]:
@@ -135,6 +150,7 @@ async def _checked(service: "Service", name: str) -> dict[str, Any]:
     stages: list[Stage] = []
     if name in service.settings.connectors:
         stages += _connector_stages(service, name)
+        stages += await _api_stages(service, name)
     if name in service.settings.sinks:
         stages += await _sink_stages(service, name)
     ok = all(stage.state is not StageState.FAILED for stage in stages)
@@ -174,6 +190,27 @@ def _connector_stages(service: "Service", name: str) -> Iterator[Stage]:
             "No event has arrived yet.",
             action="In OneLogin under Developers > Webhooks, point an Event Webhook at this connector.",
         )
+
+
+async def _api_stages(service: "Service", name: str) -> list[Stage]:
+    pull = service.pulls.get(name)
+    if pull is None:
+        text = "There is no API credential, so losses of webhooks can be neither seen nor repaired."
+        action = f"Set domain, client_id and client_secret under [connectors.{name}]."
+        return [Stage("API", StageState.SKIPPED, text, action=action)]
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            stages = await pull.client.check()
+    except TimeoutError:
+        text = f"The check was not done within {CHECK_SECONDS:.0f} seconds."
+        return [Stage("API", StageState.FAILED, text, action="Check the network to OneLogin.")]
+    if any(stage.state is StageState.FAILED for stage in stages):
+        return stages
+    try:
+        await pull.admit()
+    except ConnectorError as error:
+        return [*stages, Stage("Account", StageState.FAILED, error.message, action=error.action)]
+    return [*stages, Stage("Account", StageState.PASSED, f"{name} alone collects this account.")]
 
 
 async def _sink_stages(service: "Service", name: str) -> list[Stage]:

@@ -26,17 +26,20 @@ from onelogin_connector.event import Offset
 from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.retry import backoff_seconds
 from onelogin_connector.service import backup, epoch, report
+from onelogin_connector.service.accounts import Accounts
 from onelogin_connector.service.alarms import Alarms
 from onelogin_connector.service.folder import Folder, scratch
 from onelogin_connector.service.letters import Letters
+from onelogin_connector.service.pulling import Pull, required
 from onelogin_connector.service.tokens import WebhookTokens
 from onelogin_connector.service.upkeep import Upkeep
 from onelogin_connector.sources.files import Progress, import_file
+from onelogin_connector.sources.polling.backfill import Backfilled, Report
 from onelogin_connector.sources.webhook import WebhookSource
 from onelogin_connector.state import State
 from onelogin_connector.status import State as Stand
 from onelogin_connector.status import Status
-from onelogin_connector.store import Result, Store
+from onelogin_connector.store import HourFigures, Result, Store
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,9 @@ SETTLE_SECONDS = 1.0
 
 QUERY_NICENESS = 10
 """A tenth of the processor's time where all of it is wanted, all of it where nobody else wants any."""
+
+LOST_US = 86_400_000_000
+"""How much time is polled again after the journal was lost: what it held may be nowhere else."""
 
 FEW_EVENTS = 20_000
 """With more than this on the way a query does not wait: it would be for nothing."""
@@ -86,6 +92,9 @@ class Service:
         self.alarms = Alarms(clock)
         self.tokens = WebhookTokens(settings, state)
         self.webhooks: dict[str, WebhookSource] = {}
+        self.pulls: dict[str, Pull] = {}
+        """Of the connectors that have an API credential."""
+        self.accounts = Accounts(journal, settings.connectors)
         self.connectors = {name: Status(clock) for name in settings.connectors}
         self.letters = Letters(journal, deliveries, clock=clock)
         self.upkeep = Upkeep(self)
@@ -103,13 +112,21 @@ class Service:
         Args:
             only_store: Leave other destinations alone: a short command is no moment to send events out.
         """
-        if self.store is not None:
-            await epoch.agree(self.journal, self.store, self.alarms)
+        if self.store is not None and await epoch.agree(self.journal, self.store, self.alarms):
+            for pull in self.pulls.values():
+                await pull.poller.step_back(LOST_US)
         for name, delivery in self.deliveries.items():
             if only_store and delivery.sink.kind != "store":
                 delivery.status.turn(Stand.STOPPED, "The service is not running; this is a single command.")
                 continue
             self._watch(f"delivery {name}", delivery.run)
+        for name, pull in self.pulls.items():
+            await pull.mirror_all()
+            if only_store:
+                pull.rest()
+                continue
+            self._watch(f"poller {name}", pull.poller.run)
+            self._watch(f"users {name}", pull.keep_users)
         self._watch("upkeep", self.upkeep.run)
         logger.info(
             "Started with %d connectors and %d sinks",
@@ -118,16 +135,26 @@ class Service:
             extra={"action": "service_started", "data_dir": str(self.folder.path)},
         )
 
+    def wind_down(self) -> None:
+        """
+        Say that it will stop soon: what takes long ends now, while its caller can still be told.
+        """
+        for pull in self.pulls.values():
+            pull.poller.cease()
+
     async def stop(self) -> None:
         """
         Finish deliveries under way, keep their checkpoints, close everything.
         """
+        await asyncio.gather(*(pull.poller.stop() for pull in self.pulls.values()))
         await asyncio.gather(*(delivery.stop() for delivery in self.deliveries.values()))
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        for pull in self.pulls.values():
+            await pull.client.close()
         self._analyst.shutdown(wait=False, cancel_futures=True)
         await self.journal.close()
         if self.store is not None:
@@ -196,9 +223,7 @@ class Service:
             ConfigError: The store is turned off.
         """
         if self.store is None:
-            raise ConfigError(
-                "The local store is turned off.", action="Set enabled = true under [sinks.store]."
-            )
+            raise no_store()
         store = self.store
         await self.settle(SETTLE_SECONDS)
         began = time.monotonic()
@@ -267,6 +292,34 @@ class Service:
             "first_bad": done.first_bad,
         }
 
+    async def backfill(
+        self, connector: str, since_us: int, until_us: int, report: Report, *, accept_duplicates: bool
+    ) -> Backfilled:
+        """
+        Read a range of the past from a connector's API; see ``Poller.backfill``.
+
+        Raises:
+            ConfigError: There is no such connector, or it has no API credential.
+        """
+        self.require_connector(connector)
+        poller = required(self.pulls, connector).poller
+        done = await poller.backfill(since_us, until_us, report, accept_duplicates=accept_duplicates)
+        await self.settle(SETTLE_SECONDS)
+        return done
+
+    async def completeness(self, connector: str, since_us: int, until_us: int) -> list[HourFigures]:
+        """
+        Return a connector's hours: what the API listed, and what of it is held.
+
+        Raises:
+            ConfigError: There is no such connector, or no store.
+        """
+        self.require_connector(connector)
+        if self.store is None:
+            raise no_store()
+        await self.settle(SETTLE_SECONDS)
+        return await asyncio.to_thread(self.store.completeness, connector, since_us, until_us)
+
     def require_connector(self, connector: str) -> None:
         """
         Raise ``ConfigError`` unless there is a connector of this id.
@@ -324,6 +377,13 @@ def stand_back() -> None:
     """
     if sys.platform == "linux":  # elsewhere niceness is the whole process's
         os.setpriority(os.PRIO_PROCESS, get_native_id(), QUERY_NICENESS)
+
+
+def no_store() -> ConfigError:
+    """
+    Say that there is nothing to ask.
+    """
+    return ConfigError("The local store is turned off.", action="Set enabled = true under [sinks.store].")
 
 
 def yield_often() -> None:

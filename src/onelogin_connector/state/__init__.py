@@ -1,8 +1,9 @@
 """
 The settings database: what people made in the console, who they are, and what they did.
 
-Synchronous and safe to use from threads. ``people`` holds users and tokens; here stand the connectors and
-sinks made in the console with their secrets, check results, saved queries and the audit log.
+Synchronous and safe to use from threads. ``people`` holds users and tokens, ``polls`` how far the pollers have
+come; here stand the connectors and sinks made in the console with their secrets, check results, saved queries
+and the audit log.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from msgspec import Struct, convert, json
 from onelogin_connector.setting import Secret
 from onelogin_connector.state.database import Database
 from onelogin_connector.state.people import ApiToken, People, Role, Session, User, hashed
+from onelogin_connector.state.polls import Polls
 from onelogin_connector.state.vault import Vault
 
 __all__ = [
@@ -114,6 +116,7 @@ class State:
         self._vault = Vault.open(folder, secret_key.reveal() if secret_key else None)
         self._database = Database(folder / "state.db")
         self.people = People(self._database, clock, hasher or PasswordHasher())
+        self.polls = Polls(self._database)
 
     def backup(self, path: Path) -> None:
         """

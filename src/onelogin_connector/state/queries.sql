@@ -169,3 +169,53 @@ SELECT id, name, text, author, updated_at FROM saved_queries ORDER BY name;
 -- name: remove_query
 -- Remove a kept query.
 DELETE FROM saved_queries WHERE id = :id;
+
+-- name: load_poll
+-- How far a poller has come.
+SELECT marks FROM polls WHERE connector = :connector;
+
+-- name: save_poll
+-- Replace how far a poller has come.
+INSERT INTO polls (connector, marks) VALUES (:connector, :marks)
+ON CONFLICT (connector) DO UPDATE SET marks = excluded.marks;
+
+-- name: save_swept_hour
+-- Replace what is known of an hour.
+INSERT INTO swept_hours (connector, hour, sweeps, settled, listed, digest, at, due_us)
+VALUES (:connector, :hour, :sweeps, :settled, :listed, :digest, :at, :due_us)
+ON CONFLICT (connector, hour) DO UPDATE SET
+    sweeps = excluded.sweeps, settled = excluded.settled, listed = excluded.listed,
+    digest = excluded.digest, at = excluded.at, due_us = excluded.due_us;
+
+-- name: swept_hour
+-- What is known of an hour.
+SELECT hour, sweeps, settled, listed, digest, at, due_us FROM swept_hours
+WHERE connector = :connector AND hour = :hour;
+
+-- name: swept_hours
+-- What is known of a connector's hours from one on, oldest first.
+SELECT hour, sweeps, settled, listed, digest, at, due_us FROM swept_hours
+WHERE connector = :connector AND hour >= :since ORDER BY hour;
+
+-- name: due_hour
+-- The hour whose next sweep has been due for longest.
+SELECT hour, sweeps, settled, listed, digest, at, due_us FROM swept_hours
+WHERE connector = :connector AND due_us <= :now_us ORDER BY due_us, hour LIMIT 1;
+
+-- name: reopen_hour
+-- Let a settled hour be swept again.
+UPDATE swept_hours SET settled = 0, due_us = :due_us
+WHERE connector = :connector AND hour = :hour AND settled = 1;
+
+-- name: load_backfill
+-- The unfinished backfill of a connector.
+SELECT mark FROM backfills WHERE connector = :connector;
+
+-- name: save_backfill
+-- Replace the unfinished backfill of a connector.
+INSERT INTO backfills (connector, mark) VALUES (:connector, :mark)
+ON CONFLICT (connector) DO UPDATE SET mark = excluded.mark;
+
+-- name: remove_backfill
+-- Forget the backfill of a connector: it is finished.
+DELETE FROM backfills WHERE connector = :connector;

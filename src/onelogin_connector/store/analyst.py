@@ -29,7 +29,14 @@ LARGEST_RESULT_BYTES = 64 << 20
 KEPT_TRANSLATIONS = 256
 FETCHED_ROWS = 1_000
 
-TABLES = ("OneLogin", "OneLogin_CL", "OneLoginEventsV2_CL", "OneLoginUsersV2_CL", "OneLoginConnectorHealth")
+TABLES = (
+    "OneLogin",
+    "OneLogin_CL",
+    "OneLoginEventsV2_CL",
+    "OneLoginUsersV2_CL",
+    "OneLoginConnectorHealth",
+    "OneLoginConnectorCompleteness",
+)
 """What a query may read."""
 
 

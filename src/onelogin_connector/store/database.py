@@ -10,7 +10,8 @@ DuckDB holds the file by a POSIX lock, which the operating system drops as soon 
 process.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from os import cpu_count
 from pathlib import Path
 from threading import RLock
@@ -23,6 +24,9 @@ from onelogin_connector.store.migration import migrate
 DEFAULT_MEMORY = "1GB"
 LONGEST_QUERY_SECONDS = 600
 LARGEST_SPILL = "8GB"  # of a sort or join that outgrows the memory; a runaway must not fill the disk
+GIVEN_UP = (duckdb.ConnectionException, duckdb.FatalException, duckdb.InternalException)
+"""Errors after which DuckDB must be opened anew."""
+
 CHECKPOINT_AT = "64MB"  # of log: at the default 16 MB half of the time goes into rewriting the newest rows
 
 
@@ -96,6 +100,28 @@ class Database:
             return self.reader.cursor()
         except duckdb.ConnectionException as error:
             raise Unavailable("The store is closed.") from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """
+        Give the writing connection for one transaction, which ends with the block.
+
+        Raises:
+            Unavailable: It was taken back.
+        """
+        with self.write_lock:
+            try:
+                self.writer.begin()
+                yield self.writer
+                self.writer.commit()
+            except BaseException as error:
+                with suppress(duckdb.Error):
+                    self.writer.rollback()
+                if isinstance(error, GIVEN_UP):
+                    self.revive()
+                if isinstance(error, duckdb.Error | MemoryError):
+                    raise Unavailable(f"The store cannot be written: {first_line(error)}") from error
+                raise
 
     def revive(self) -> None:
         """

@@ -25,7 +25,7 @@ HOUR_US = 3_600_000_000
 Names = Callable[[int], str | None]
 """Event type id → its name, None where it is not known."""
 
-TIMES = ("event_time", "received_time", "twin_received_time")
+TIMES = ("event_time", "received_time", "twin_received_time", "twin_time")
 KEYS = ("entry_key", "twin_key", "of_key")
 OWN = {
     "entry_key": "UUID",
@@ -55,6 +55,7 @@ TWIN = {
     "twin_native": "VARCHAR",
     "twin_also": "VARCHAR",
     "twin_received_time": "TIMESTAMP",
+    "twin_time": "TIMESTAMP",
 }
 
 _encode = Encoder().encode

@@ -15,10 +15,12 @@ from msgspec.json import encode
 
 from onelogin_connector.event import Entry
 from onelogin_connector.journal.base import Held
-from onelogin_connector.store import upkeep
+from onelogin_connector.store import completeness, upkeep, users
 from onelogin_connector.store.analyst import ROW_LIMIT, Analyst, Result
+from onelogin_connector.store.completeness import HourFigures, Swept
 from onelogin_connector.store.database import DEFAULT_MEMORY, Database
 from onelogin_connector.store.reading import Reader
+from onelogin_connector.store.users import UsersMark
 from onelogin_connector.store.writing import Writer
 
 HOUR_SECONDS = 3_600
@@ -155,6 +157,68 @@ class Store:
             self._database.writer.execute(
                 f"INSERT INTO health ({', '.join(columns)}) VALUES ({marks})", values
             )
+
+    def set_hours(self, rows: Sequence[Swept]) -> None:
+        """
+        Record sweeps, for ``OneLoginConnectorCompleteness``; each takes the place of its hour's former one.
+
+        Raises:
+            Unavailable: Nothing was recorded.
+        """
+        completeness.set_hours(self._database, rows)
+
+    def completeness(self, connector: str, since_us: int, until_us: int) -> list[HourFigures]:
+        """
+        Return a connector's hours that begin in a span of time, in order; quiet hours without a sweep are left out.
+
+        Args:
+            since_us: Microseconds since 1970, UTC.
+            until_us: Not included.
+
+        Raises:
+            Unavailable: The store cannot be read.
+        """
+        return completeness.figures(self._database, connector, since_us, until_us)
+
+    def set_users(self, records: Sequence[bytes], at: float, *, connector: str) -> int:
+        """
+        Keep users as they were listed; returns how many: records without an id are left out.
+
+        Args:
+            records: As the API gave them.
+            at: Unix seconds of the listing.
+
+        Raises:
+            Unavailable: None was kept.
+        """
+        return users.keep(self._database, records, at, connector)
+
+    def spread_users(self) -> int:
+        """
+        Bring events that are held up to date with users that have changed; returns how many events changed.
+
+        Raises:
+            Unavailable: It was not finished; the next call goes on.
+        """
+        return users.spread(self._database)
+
+    def users_mark(self, connector: str) -> UsersMark | None:
+        """
+        Return how far a connector's users have been read, None where they never were.
+
+        Raises:
+            Unavailable: The store cannot be read.
+        """
+        return users.mark(self._database, connector)
+
+    def set_users_mark(self, connector: str, mark: UsersMark) -> None:
+        """
+        Remember how far a connector's users have been read.
+
+        Raises:
+            Unavailable: It was not.
+        """
+        users.set_mark(self._database, connector, mark)
 
     def prune(self, now: float) -> int:
         """

@@ -18,7 +18,7 @@ import duckdb
 
 from onelogin_connector.event import Entry, Kind
 from onelogin_connector.formats import fields
-from onelogin_connector.store import rows
+from onelogin_connector.store import rows, users
 from onelogin_connector.store.rows import FIELDS, TWIN, Line, Names, unpacking
 
 NEAR_US = 2_000_000
@@ -90,6 +90,8 @@ def _merge_latest(
         changed |= touched
     if lines:
         _update(connection, lines, changed, min(times), max(times))
+    if "user_id" in changed:
+        users.look_up(connection, [row.id for row in found])
     return {row.key for row in found}
 
 
@@ -143,6 +145,7 @@ def _set(
         FROM ({unpacking({"row": "BIGINT"} | columns)}) AS new WHERE events.rowid = new.row""",
         [[line.values], [line.raw]],
     )
+    users.look_up(connection, [values["row"]])
 
 
 def _find(connection: duckdb.DuckDBPyConnection, twins: Sequence[Entry]) -> list[Row]:
@@ -194,6 +197,7 @@ def _merged(row: Row, twin: Entry, names: Names) -> tuple[Line, set[str]]:
         "twin_native": twin.native,
         "twin_also": twin.also,
         "twin_received_time": twin.received_us,
+        "twin_time": twin.time_us,
     }
     return rows.line(values, twin.raw), changed
 

@@ -11,6 +11,7 @@ from sys import executable
 import duckdb
 
 from onelogin_connector.errors import Busy, ConfigError, Unavailable
+from onelogin_connector.store.completeness import forget
 from onelogin_connector.store.database import Database, first_line
 from onelogin_connector.store.migration import version_of
 
@@ -56,6 +57,7 @@ def prune(database: Database, cutoff: float) -> int:
         database.writer.execute(
             "DELETE FROM changes WHERE event_time < make_timestamp($1::BIGINT)", [round(cutoff * 1e6)]
         )
+        forget(database.writer, cutoff)
     return removed
 
 

@@ -20,8 +20,8 @@ import duckdb
 
 from onelogin_connector.errors import Refused, Unavailable
 from onelogin_connector.event import Entry, Kind
-from onelogin_connector.store import rows, twins
-from onelogin_connector.store.database import Database, first_line
+from onelogin_connector.store import completeness, rows, twins, users
+from onelogin_connector.store.database import GIVEN_UP, Database, first_line
 from onelogin_connector.store.rows import CHANGES, FIELDS, OWN, Line, Names, unpacking
 
 PASSING = (
@@ -36,14 +36,13 @@ PASSING = (
 )
 """Errors that say nothing about the records: the same batch may succeed later."""
 
-GIVEN_UP = (duckdb.ConnectionException, duckdb.FatalException, duckdb.InternalException)
-"""Errors after which DuckDB must be opened anew."""
-
 JOINING = (Kind.TWIN, Kind.MOVE)
 """Records that join a row instead of making one."""
 
 _EVENT = OWN | FIELDS
-_INSERT_EVENTS = f"INSERT INTO events BY NAME {unpacking(_EVENT)}"
+_INSERT_EVENTS = f"""
+    INSERT INTO events BY NAME SELECT fresh.*, {users.COPIED}, {completeness.COPIED}
+    FROM ({unpacking(_EVENT)}) AS fresh {users.JOINED} {completeness.JOINED}"""
 _INSERT_CHANGES = f"INSERT INTO changes BY NAME {unpacking(CHANGES)}"
 
 

@@ -11,7 +11,7 @@ from shutil import rmtree
 from typing import Any, NamedTuple
 
 from msgspec import to_builtins
-from msgspec.json import decode, encode
+from msgspec.json import encode
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -21,26 +21,31 @@ from onelogin_connector.service import Service
 from onelogin_connector.service.backup import archive
 from onelogin_connector.service.folder import scratch
 from onelogin_connector.service.report import text_of
+from onelogin_connector.store import HourFigures
 from onelogin_connector.web import csv
 from onelogin_connector.web.access import Access, Role, caller_of
-from onelogin_connector.web.answers import HttpError, json, plain, problem_of, rfc3339
+from onelogin_connector.web.answers import HttpError, json, plain, rfc3339
 from onelogin_connector.web.reading import (
     LARGEST_ID,
     Names,
     NewPassword,
     NewToken,
     Question,
+    Range,
     Rotation,
     Which,
     id_of,
+    moment_us,
     pieces,
     read,
     whole,
     within,
 )
+from onelogin_connector.web.steps import Tell, told
 
 MOST_LETTERS = 1_000
 SHORTEST_QUERY_SECONDS, LONGEST_QUERY_SECONDS = 0.1, 600.0
+HOUR_US = 3_600_000_000
 
 Call = Callable[["Api", Request], Awaitable[Response]]
 
@@ -168,26 +173,20 @@ class Api:
         except BaseException:
             rmtree(folder, ignore_errors=True)
             raise
-        steps: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
-        def progress(records: int, read_bytes: int, of_bytes: int) -> None:
-            steps.put_nowait({"records": records, "read_bytes": read_bytes, "of_bytes": of_bytes})
+        async def work(tell: Tell) -> dict[str, Any]:
+            def progress(records: int, read_bytes: int, of_bytes: int) -> None:
+                tell({"records": records, "read_bytes": read_bytes, "of_bytes": of_bytes})
 
-        async def work() -> None:
             try:
                 with (folder / "body").open("rb") as file:
-                    done = await self.service.import_file(
+                    return await self.service.import_file(
                         file, connector, accept_duplicates=accept, progress=progress
                     )
-                steps.put_nowait({"result": done})
-            except Exception as error:  # noqa: BLE001 - the status line is sent already: the error is the last line
-                steps.put_nowait({"problem": decode(bytes(problem_of(error).body))})
             finally:
                 rmtree(folder, ignore_errors=True)
 
-        # a task of its own: an import goes on when its client goes away, and can be repeated in any case
-        working = asyncio.create_task(work(), name="import")
-        return StreamingResponse(_lines(steps, working), media_type="application/x-ndjson")
+        return told("import", work, goes_on=True)  # it can be repeated in any case
 
     async def _spool(self, request: Request, path: Any) -> None:
         """
@@ -205,6 +204,46 @@ class Api:
                     raise JournalFull("There is no room on the disk for this file.")
                 file.write(chunk)
                 left -= 0 if "content-length" in request.headers else len(chunk)
+
+    async def completeness(self, request: Request) -> Response:
+        """
+        Return what the API listed of each hour and what of it is held; of the last 48 hours by default.
+        """
+        now_us = int(self.service.clock() * 1_000_000)
+        until_us = moment_us(request, "until", now_us)
+        since_us = moment_us(request, "since", until_us - 48 * HOUR_US)
+        wanted = request.query_params.get("connector")
+        hours = [
+            figures
+            for connector in ([wanted] if wanted else self.service.settings.connectors)
+            for figures in await self.service.completeness(connector, since_us, until_us)
+        ]
+        return json({"hours": [_hour(figures) for figures in hours]})
+
+    async def backfill(self, request: Request) -> Response:
+        """
+        Read a range of the past from the API; answers one line of JSON per step, the result last.
+        """
+        connector = request.path_params["id"]
+        self.service.require_connector(connector)
+        wanted = await read(request, Range)
+        since_us = int(wanted.since.timestamp() * 1_000_000)
+        until = self.service.clock() if wanted.until is None else wanted.until.timestamp()
+        self._note(request, "backfill", connector)
+
+        async def work(tell: Tell) -> dict[str, Any]:
+            done = await self.service.backfill(
+                connector,
+                since_us,
+                int(until * 1_000_000),
+                lambda step: tell(to_builtins(step)),
+                accept_duplicates=wanted.accept_duplicates,
+            )
+            content: dict[str, Any] = to_builtins(done)
+            return content
+
+        # who asked has gone: asked again, it goes on where it was
+        return told(f"backfill {connector}", work, goes_on=False)
 
     async def check(self, request: Request) -> Response:
         """
@@ -302,7 +341,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/status", Role.VIEWER, Api.status),
     Endpoint("GET", "/api/v1/connectors", Role.VIEWER, Api.connectors),
     Endpoint("POST", "/api/v1/connectors/{id}/check", Role.OPERATOR, Api.check_one),
+    Endpoint("POST", "/api/v1/connectors/{id}/backfill", Role.OPERATOR, Api.backfill),
     Endpoint("POST", "/api/v1/connectors/{id}/token", Role.ADMIN, Api.webhook_token),
+    Endpoint("GET", "/api/v1/completeness", Role.VIEWER, Api.completeness),
     Endpoint("POST", "/api/v1/query", Role.VIEWER, Api.query),
     Endpoint("GET", "/api/v1/dead-letters", Role.VIEWER, Api.dead_letters),
     Endpoint("POST", "/api/v1/dead-letters/replay", Role.OPERATOR, Api.replay),
@@ -316,6 +357,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/tokens", Role.ADMIN, Api.new_token),
     Endpoint("DELETE", "/api/v1/tokens/{number}", Role.ADMIN, Api.revoke_token),
 )
+
+
+def _hour(figures: HourFigures) -> dict[str, Any]:
+    """
+    Return an hour's figures with times that people read.
+    """
+    shown: dict[str, Any] = to_builtins(figures)
+    return shown | {"hour": text_of(figures.hour * 3_600), "swept_at": text_of(figures.swept_at)}
 
 
 def summary(letter: DeadLetter) -> dict[str, Any]:
@@ -332,14 +381,3 @@ def summary(letter: DeadLetter) -> dict[str, Any]:
         "count": letter.count,
         "bytes": len(letter.body),
     }
-
-
-async def _lines(
-    steps: "asyncio.Queue[dict[str, Any]]", working: "asyncio.Task[None]"
-) -> AsyncIterator[bytes]:
-    while True:
-        step = await steps.get()
-        yield encode(step) + b"\n"
-        if "result" in step or "problem" in step:
-            await working
-            return

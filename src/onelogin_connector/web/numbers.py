@@ -45,6 +45,10 @@ def families(service: Service) -> Iterator[Family]:
     yield Family(
         "journal_free_bytes", "gauge", "Free space where it lies.", [Sample({}, stats["free_bytes"])]
     )
+    yield Family("api_calls_total", "counter", "Calls of OneLogin's API by status.", _calls(service))
+    yield Family(
+        "api_budget_remaining", "gauge", "API calls that the account has left in its hour.", _budgets(service)
+    )
     yield Family("webhook_answers_total", "counter", "Answers to webhooks by status.", _answers(service))
 
 
@@ -77,6 +81,19 @@ def _answers(service: Service) -> Iterator[Sample]:
     for connector, source in service.webhooks.items():
         for status, number in sorted(source.answers.items()):
             yield Sample({"connector": connector, "status": str(status)}, number)
+
+
+def _calls(service: Service) -> Iterator[Sample]:
+    for connector, pull in service.pulls.items():
+        for (path, status), number in sorted(pull.client.calls.items()):
+            yield Sample({"connector": connector, "path": path, "status": str(status)}, number)
+
+
+def _budgets(service: Service) -> Iterator[Sample]:
+    for connector, pull in service.pulls.items():
+        remaining = pull.client.budget.remaining
+        if remaining is not None:
+            yield Sample({"connector": connector}, remaining)
 
 
 def _histogram(bounds: tuple[float, ...], buckets: list[int], total: float) -> Iterator[Sample]:

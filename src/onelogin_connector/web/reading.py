@@ -4,12 +4,14 @@ What requests of the API hold, read and checked.
 
 import logging
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Annotated, TypeVar
 
 from msgspec import DecodeError, Meta, Struct, ValidationError
 from msgspec.json import Decoder
 from starlette.requests import ClientDisconnect, Request
 
+from onelogin_connector.event import parse_time_us
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.answers import HttpError
 
@@ -44,6 +46,17 @@ class Names(Struct, forbid_unknown_fields=True):
     """
 
     names: list[str] = []
+
+
+class Range(Struct, forbid_unknown_fields=True):
+    """
+    A part of the past to read from the API.
+    """
+
+    since: Annotated[datetime, Meta(tz=True)]
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+    """Now, if absent."""
+    accept_duplicates: bool = False
 
 
 class Which(Struct, forbid_unknown_fields=True):
@@ -170,3 +183,19 @@ def id_of(request: Request, what: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER and int(text) <= LARGEST_ID:
         return int(text)
     raise HttpError("not-found", f"There is no {what} {text[:40]}.")
+
+
+def moment_us(request: Request, name: str, default_us: int) -> int:
+    """
+    Return a moment of the query string as microseconds since 1970.
+
+    Raises:
+        HttpError: It is none.
+    """
+    text = request.query_params.get(name, "")
+    if not text:
+        return default_us
+    found = parse_time_us(text)
+    if found is None:
+        raise HttpError("invalid-input", f"{name} has to be a time such as 2026-11-01T00:00:00Z.")
+    return found

@@ -1,0 +1,272 @@
+"""
+One call to OneLogin: send a request, and bring back whatever came, as a reply or as an error of ours.
+
+What holds for every call: it goes to the configured host and nowhere else; redirects are not followed; the
+certificate is verified; cookies are neither kept nor sent; the whole call has a time limit, and the reply's body a
+size limit, after unpacking too. A library's exception never passes: its text may repeat what the other side
+sent, so it is replaced, not chained.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from re import fullmatch
+from time import monotonic
+from urllib.parse import quote as quoted
+from urllib.parse import urlencode, urlsplit
+
+import httpx2
+from msgspec import Struct
+
+from onelogin_connector import __version__
+from onelogin_connector.errors import ConnectorError
+from onelogin_connector.onelogin.budget import Budget
+from onelogin_connector.onelogin.causes import trouble
+from onelogin_connector.onelogin.hiding import Hidden
+from onelogin_connector.setting import HttpUrl, is_loopback
+
+logger = logging.getLogger(__name__)
+
+MOST_BODY_BYTES = 32 << 20  # 50 events have some 100 KB; a record beyond 1 MB is refused later in any case
+MOST_ERROR_BYTES = 64 << 10  # enough for any error's text
+TOTAL_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
+NO_ANSWER = 0
+"""Stands for the status in ``calls`` where no whole answer came."""
+
+
+class Reply(Struct, frozen=True):
+    """
+    What came back.
+    """
+
+    call: str
+    """The method and path that were asked for, for messages."""
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    request_id: str
+    """OneLogin's name for the call, clean; empty if it gave none."""
+
+    @property
+    def date_us(self) -> int | None:
+        """
+        The server's time, in microseconds since 1970; None if it did not say.
+        """
+        return http_date_us(self.headers.get("date", ""))
+
+
+def http_date_us(text: str) -> int | None:
+    """
+    Read a date as HTTP writes it; None if it is none.
+    """
+    try:
+        moment = parsedate_to_datetime(text)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        return None
+    return int(seconds) * 1_000_000 if 0 < seconds < 2**32 else None
+
+
+def http_client(
+    api_url: str, transport: httpx2.AsyncBaseTransport | None, *, trust_env: bool
+) -> httpx2.AsyncClient:
+    """
+    Make the HTTP client of one account.
+
+    Args:
+        transport: In place of the network, for tests; proxies do not apply then.
+        trust_env: Let the HTTP library read the proxies' and the certificates' variables (``HTTPS_PROXY``,
+            ``NO_PROXY``, ``SSL_CERT_FILE`` …). An address of this machine is never reached by a proxy.
+
+    Raises:
+        ConfigError: The proxy's address cannot be used.
+    """
+    host = urlsplit(api_url).hostname or ""
+    try:
+        return httpx2.AsyncClient(
+            transport=transport,
+            trust_env=trust_env and not is_loopback(host),
+            follow_redirects=False,
+            timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            limits=httpx2.Limits(max_connections=8, max_keepalive_connections=2),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            headers={
+                "user-agent": f"onelogin-connector/{__version__}",
+                "accept": "application/json",
+                "accept-encoding": "gzip",
+            },
+        )
+    except (ValueError, httpx2.InvalidURL, ImportError):
+        raise trouble(
+            "proxy-address"
+        ) from None  # the text of the original holds the address, maybe a password
+
+
+class Wire:
+    """
+    Calls to one host, within the account's budget.
+    """
+
+    def __init__(
+        self,
+        http: httpx2.AsyncClient,
+        api_url: HttpUrl,
+        budget: Budget,
+        calls: Counter[tuple[str, int]],
+        hidden: Hidden,
+        *,
+        total_seconds: float = TOTAL_SECONDS,
+    ) -> None:
+        """
+        Connect nothing yet.
+
+        Args:
+            calls: Path and status → how often, counted here.
+            total_seconds: For one call, from connecting to the body's last byte.
+        """
+        self.api_url = api_url
+        self.hidden = hidden
+        self.budget = budget
+        self.last_status: int | None = None
+        """Of the latest call, for who has this wire for himself; None if it brought no answer."""
+        self._http = http
+        self._calls = calls
+        self._total_seconds = total_seconds
+
+    def beside(self) -> "Wire":
+        """
+        Return another wire over the same connections and the same budget.
+        """
+        return Wire(
+            self._http, self.api_url, self.budget, self._calls, self.hidden, total_seconds=self._total_seconds
+        )
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Reply:
+        """
+        Make one call.
+
+        Returns:
+            Whatever was answered, errors too.
+
+        Raises:
+            Unavailable: Nothing that could be read was answered, or the budget is used up.
+        """
+        self.last_status = None
+        await self.budget.acquire()
+        url = f"{self.api_url}{path}" + (f"?{urlencode(query, quote_via=quoted, safe='')}" if query else "")
+        started = monotonic()
+        status = NO_ANSWER
+        try:
+            request = self._http.build_request(method, url, headers=dict(headers or {}), content=content)
+            async with asyncio.timeout(self._total_seconds):
+                answer = await self._http.send(request, stream=True, follow_redirects=False)
+                try:
+                    self.last_status = answer.status_code
+                    reply = await self._read(answer, f"{method} {path}")
+                    status = reply.status
+                finally:
+                    await answer.aclose()
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError) as error:
+            raise self._failure(error, f"{method} {self._host}{path}", monotonic() - started) from None
+        finally:
+            self._calls[path, status] += 1
+            logger.debug(
+                "%s %s: %d", method, path, status, extra={"action": "onelogin_call", "http_status": status}
+            )
+        self.budget.learn(reply.headers)
+        return reply
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.api_url).netloc
+
+    async def _read(self, answer: httpx2.Response, call: str) -> Reply:
+        """
+        Read an answer to its end, or to as much as any true answer has.
+        """
+        most = MOST_BODY_BYTES if answer.status_code < 300 else MOST_ERROR_BYTES
+        if answer.headers.get("content-encoding", "identity").strip().lower() not in (
+            "identity",
+            "gzip",
+            "deflate",
+        ):
+            raise trouble("unreadable", f"{call}: it is packed in a way that was not asked for")
+        parts, size = [], 0
+        async for part in answer.aiter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                break
+        if size > most and answer.status_code < 300:
+            raise trouble("too-large", f"{call}: more than {most >> 20} MiB")
+        request_id = answer.headers.get("x-request-id", "")
+        return Reply(
+            call=call,
+            status=answer.status_code,
+            headers={name.lower(): value for name, value in answer.headers.items()},
+            body=b"".join(parts),
+            request_id=self.hidden.clean(request_id) if fullmatch(r"[\w.:-]{1,80}", request_id) else "",
+        )
+
+    def _failure(self, error: Exception, call: str, seconds: float) -> ConnectorError:
+        """
+        Say in our words why there is no reply.
+        """
+        chain = list(_chain(error))
+        for each in chain:
+            match each:
+                case ssl.SSLCertVerificationError():
+                    return trouble("certificate", f"{call}: {each.verify_message}")
+                case socket.gaierror():
+                    return trouble("name", f"{self._host}: {each.strerror}")
+        for each in chain:
+            match each:
+                case httpx2.ProxyError():
+                    return trouble("proxy", call)
+                case httpx2.TimeoutException() | TimeoutError():
+                    return trouble("timeout", f"{call}: after {seconds:.0f} seconds")
+                case httpx2.ConnectError():
+                    return trouble("connection", f"{call}: {_reason(chain)}")
+        return trouble("broken", f"{call}: {type(error).__name__}")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """
+    Give an exception and those that led to it, within groups too.
+    """
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+
+
+def _reason(chain: list[BaseException]) -> str:
+    """
+    Return what the operating system said, which is our own machine's text.
+    """
+    told = [each.strerror for each in chain if isinstance(each, OSError) and each.errno and each.strerror]
+    return told[0] if told else "no route, or nobody listens"
