@@ -21,8 +21,9 @@ import duckdb
 from onelogin_connector.errors import Refused, Unavailable
 from onelogin_connector.event import Entry, Kind
 from onelogin_connector.store import rows, twins
-from onelogin_connector.store.database import Database, first_line
+from onelogin_connector.store.database import Database
 from onelogin_connector.store.rows import CHANGES, FIELDS, OWN, Line, Names, unpacking
+from onelogin_connector.store.trouble import first_line
 
 PASSING = (
     duckdb.OutOfMemoryException,
