@@ -100,7 +100,7 @@ def filled(path: str) -> str:
     """
     Put values in the place of a path's names.
     """
-    return path.replace("{number}", "1").replace("{id}", "default")
+    return path.replace("{id}", "default" if "connectors" in path else "1")
 
 
 async def test_nothing_answers_without_a_caller(world):
