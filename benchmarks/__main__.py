@@ -14,7 +14,7 @@ import sys
 import traceback
 from dataclasses import asdict
 from importlib import import_module
-from os import cpu_count
+from os import cpu_count, getloadavg
 from pathlib import Path
 from time import perf_counter
 
@@ -37,7 +37,7 @@ def table_of(rows: list[Row]) -> Table:
     """
     Lay the figures out for people.
     """
-    table = Table(title=f"{platform.machine()}, {cpu_count()} cores, Python {platform.python_version()}")
+    table = Table(title=machine())
     for heading in ("what", "value", "from – to", "unit", "ratio", "to", "goal"):
         table.add_column(heading, justify="right" if heading in ("value", "from – to", "ratio") else "left")
     for row in rows:
@@ -47,6 +47,14 @@ def table_of(rows: list[Row]) -> Table:
         )
         table.add_row(row.name, written(row.value), spread, row.unit, ratio, row.baseline, row.goal)
     return table
+
+
+def machine() -> str:
+    """
+    Say where this was measured, and how busy others kept it.
+    """
+    load = getloadavg()[0]
+    return f"{platform.machine()}, {cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
 
 
 def written(value: float) -> str:

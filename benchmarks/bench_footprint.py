@@ -3,13 +3,11 @@ What the program takes while nothing happens, and how soon it is back.
 
 Start-up until ``/readyz`` says yes, resident anonymous memory when idle and after a load, what an event takes on
 the disk in journal and store, at one size and at ten times that, and the time from a start after ``kill -9`` until
-ready with many entries in the journal. That journal is filled in this process with small records, since what a
-start reads does not depend on their size; the store is off there, so that only the journal is measured.
+ready with many entries in the journal. That journal is filled beforehand (``benchmarks/filling.py``) with small
+records, since what a start reads does not depend on their size; the store is off there, so that only the journal
+is measured.
 """
 
-import asyncio
-import gc
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,11 +17,7 @@ from time import sleep
 from benchmarks.client import Plan, send
 from benchmarks.program import CHECKOUT, NO_STORE, Program, running
 from benchmarks.row import Row
-from onelogin_connector.event import Way, read
-from onelogin_connector.journal.lmdb import LmdbJournal
 
-APPENDED = 5_000  # events per append while filling
-A_SECOND_HAS = 1_000  # events, in the story of the journal that is filled
 SETTLE_SECONDS = 1.0
 
 
@@ -31,7 +25,11 @@ def run(quick: bool) -> list[Row]:
     """
     Measure all of it.
     """
-    return [*_idle(3 if quick else 7), *_load(quick), *_after_kill(200_000 if quick else 10_000_000)]
+    return [
+        *_idle(2 if quick else 7),
+        *_load(*((0.3, 2.7) if quick else (4.0, 36.0))),
+        *(_after_kill(200_000, times=2) if quick else _after_kill(10_000_000, times=5)),
+    ]
 
 
 def _idle(times: int) -> list[Row]:
@@ -52,14 +50,14 @@ def _idle(times: int) -> list[Row]:
     ]
 
 
-def _load(quick: bool) -> list[Row]:
+def _load(first_seconds: float, then_seconds: float) -> list[Row]:
     """
-    Feed a number of events and then nine times more.
+    Feed for a while, and then nine times as long.
     """
     rows = []
     with running() as program:
         taken = 0
-        for series, seconds in ((2, 0.5), (3, 4.5)) if quick else ((2, 4.0), (3, 36.0)):
+        for series, seconds in ((2, first_seconds), (3, then_seconds)):
             plan = Plan(port=program.port, token=program.token, seconds=seconds, series=series)
             taken += send(plan).records
             fed = program.anonymous_mib
@@ -76,16 +74,15 @@ def _load(quick: bool) -> list[Row]:
     return rows
 
 
-def _after_kill(entries: int) -> list[Row]:
+def _after_kill(entries: int, *, times: int) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=CHECKOUT, prefix=".bench-") as folder:
         program = Program(Path(folder), settings=NO_STORE)
         program.start()
         program.kill()
-        # in a process of its own, since this one must not have the journal open
-        command = [sys.executable, "-m", "benchmarks.bench_footprint", str(program.data_dir / "journal")]
+        command = [sys.executable, "-m", "benchmarks.filling", str(program.data_dir / "journal")]
         subprocess.run([*command, str(entries)], check=True, cwd=CHECKOUT)
         starts, memory = [], []
-        for series in range(5):
+        for series in range(times):
             program.start()
             send(Plan(port=program.port, token=program.token, seconds=0.3, series=series))
             program.kill()
@@ -104,31 +101,3 @@ def _size(folder: Path, pattern: str = "*") -> int:
     Return the bytes that files take on the disk, which may be less than their lengths.
     """
     return sum(path.stat().st_blocks * 512 for path in folder.rglob(pattern) if path.is_file())
-
-
-async def fill(path: Path, entries: int) -> None:
-    """
-    Put so many small entries into a journal.
-    """
-    journal = LmdbJournal(path, map_bytes=16 << 30)
-    for start in range(0, entries, APPENDED):
-        await journal.append(
-            [
-                read(
-                    b'{"uuid":"%08x-0000-4000-8000-%012x","event_timestamp":%d,"account_id":282947,'
-                    b'"event_type_id":8,"user_id":%d}'
-                    % (9, number, 1_795_000_000 + number // A_SECOND_HAS, number),
-                    connector="default",
-                    way=Way.WEBHOOK,
-                    received_us=1_795_300_000_000_000,
-                )
-                for number in range(start, start + APPENDED)
-            ]
-        )
-    await journal.close()
-
-
-if __name__ == "__main__":
-    os.umask(0o077)
-    gc.disable()  # nothing here has cycles
-    asyncio.run(fill(Path(sys.argv[1]), int(sys.argv[2])))

@@ -100,7 +100,7 @@ def filled(path: str) -> str:
     """
     Put values in the place of a path's names.
     """
-    return path.replace("{number}", "1").replace("{id}", "default")
+    return path.replace("{id}", "default" if "connectors" in path else "1")
 
 
 async def test_nothing_answers_without_a_caller(world):
@@ -378,3 +378,82 @@ async def test_dead_letters_page_by_page(world):
             seen += [letter["id"] for letter in page["dead_letters"]]
             after = page["next"]
     assert len(seen) == len(set(seen)) == 7
+
+
+NO_IDS = ("99999999999999999999999", "9223372036854775808", "9" * 5_000, "-1", "x", "²")
+
+NO_PAGES = (
+    *("limit=0", "limit=-1", "limit=1001", "limit=x", "limit=" + "9" * 5_000),
+    *("after=-1", f"after={1 << 63}"),
+)
+
+NO_QUESTIONS = (
+    *({"limit": 0}, {"limit": -1}, {"limit": 1 << 70}),
+    *({"timeout_seconds": -1}, {"timeout_seconds": 0}, {"timeout_seconds": 601}),
+)
+
+
+async def test_numbers_outside_of_their_range_are_refused(world):
+    """
+    No number is an error of ours, or replaced in silence; the refusal says which are taken.
+    """
+    async with world.with_token(Role.ADMIN) as client:
+        for number in NO_IDS:
+            assert_problem(await client.get(f"/api/v1/dead-letters/{number}"), 404)
+            assert_problem(await client.delete(f"/api/v1/tokens/{number}"), 404)
+        for words in NO_PAGES:
+            answer = await client.get(f"/api/v1/dead-letters?{words}")
+            assert_problem(answer, 422)
+            assert " from " in answer.json()["detail"]
+        assert (await client.get(f"/api/v1/dead-letters?limit=1000&after={(1 << 63) - 1}")).status_code == 200
+        for more in NO_QUESTIONS:
+            answer = await client.post("/api/v1/query", json={"kql": "OneLogin | take 1"} | more)
+            assert_problem(answer, 422)
+            assert next(iter(more)) in answer.json()["detail"]
+        for action in ("replay", "discard"):
+            for id in (-1, 1 << 63, 1 << 200):
+                assert_problem(await client.post(f"/api/v1/dead-letters/{action}", json={"ids": [id]}), 422)
+            last = await client.post(f"/api/v1/dead-letters/{action}", json={"ids": [(1 << 63) - 1]})
+            assert last.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/login", "/api/v1/query", "/api/v1/import?connector=default"])
+async def test_a_client_that_leaves_within_its_body_is_no_error(world, path, caplog):
+    """
+    It is noted for whoever debugs, and nowhere else.
+    """
+    messages = [
+        {"type": "http.request", "body": b"a", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive():
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(message):
+        pass
+
+    token = world.access.new_token("t", Role.ADMIN, by="test")
+    headers = [
+        (b"host", b"localhost"),
+        (b"authorization", f"Bearer {token}".encode()),
+        (b"content-length", b"9"),
+        (b"content-type", b"application/json"),
+    ]
+    path, _, words = path.partition("?")
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": words.encode(),
+        "headers": headers,
+        "client": ABROAD,
+        "scheme": "http",
+        "server": ("localhost", 80),
+        "root_path": "",
+        "http_version": "1.1",
+    }
+    caplog.clear()
+    await world.main(scope, receive, send)
+    assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
+    assert not list(world.service.folder.path.glob("**/body"))

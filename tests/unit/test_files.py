@@ -133,6 +133,23 @@ def test_bad_records_are_dead_letters_of_their_own_bytes(tmp_path, way_of_readin
     assert take(path, journal)[0].receipt.entries == 0
 
 
+@pytest.mark.parametrize("missing", [20, 1])
+@pytest.mark.parametrize("before", [1, 999, 1_000, 1_001])
+def test_half_a_record_keeps_its_bytes(tmp_path, way_of_reading, missing, before):
+    """
+    The dead letter of a truncated array is what there is of its last record; no letter is empty.
+    """
+    texts = [json.dumps(event(n)) for n in range(before + 1)]
+    path = tmp_path / "events"
+    path.write_text(WRITTEN["array"](texts)[:-missing])
+    done, journal = take(path)
+    assert done.receipt.dead == 1
+    assert "ends before" in done.first_bad
+    half = texts[-1][: 1 - missing].encode() if missing > 1 else b""
+    assert [letter.body for letter in journal.letters] == ([half] if half else [])
+    assert len(journal.natives) == before + (missing == 1)
+
+
 @pytest.mark.parametrize("form", ["lines", "array"])
 def test_a_file_cut_off_gives_what_is_whole(tmp_path, way_of_reading, form):
     """

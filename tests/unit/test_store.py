@@ -2,6 +2,7 @@
 The store against hostile records, repeats, and what operators do to it.
 """
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ import duckdb
 import pytest
 
 from fixtures.kql_story import EPOCH, FROM_API, MORNING, TWIN, key_of, morning, record, webhook
-from onelogin_connector.errors import Busy, ConfigError, Refused, Unavailable
+from onelogin_connector.errors import Busy, ConfigError, QueryError, Refused, Unavailable
 from onelogin_connector.event import Channel, Entry, Flag, Kind
 from onelogin_connector.onelogin import event_types
 from onelogin_connector.store import Store, migration, upkeep
@@ -348,6 +349,83 @@ def test_a_file_that_is_no_store_is_refused(path):
     with pytest.raises(ConfigError) as error:
         opened(path)
     assert "backup" in error.value.action
+
+
+def zeroed(path, start, length=8192):
+    """Overwrite a part of a file with zeros."""
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(bytes(length))
+
+
+DAMAGES = {
+    "half": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "a quarter": lambda path: os.truncate(path, path.stat().st_size // 4),
+    "its beginning": lambda path: os.truncate(path, 12_288),
+    "nothing": lambda path: os.truncate(path, 0),
+    "zeros at 4096": lambda path: zeroed(path, 4096),
+    "zeros at 8192": lambda path: zeroed(path, 8192),
+    "zeros at 12288": lambda path: zeroed(path, 12_288),
+    "zeros in the middle": lambda path: zeroed(path, path.stat().st_size // 2),
+    "zeros at the end": lambda path: zeroed(path, path.stat().st_size - 270_000),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_is_called_damaged(path, damage):
+    """
+    Whether it shows at the start or when a part is read: the file is named, and what to do for its events.
+    """
+    store = opened(path)
+    store.insert([record(n, webhook(n, "12:00:00", 5)) for n in range(1, 3000)], EPOCH)
+    store.close()
+    damage(path)
+    found = []
+    try:
+        store = opened(path)
+    except ConfigError as error:
+        found.append(error)
+    else:
+        for read in (
+            lambda: store.position(EPOCH),
+            lambda: store.held(492_360),
+            store.stats,
+            lambda: store.entries(0, 10**6, EPOCH, 10**6),
+            lambda: store.query("OneLogin | summarize count() by tostring(Raw)"),
+        ):
+            try:
+                read()
+            except (ConfigError, QueryError) as error:
+                found.append(error)
+        store.close()
+    assert found
+    for error in found:
+        assert "is damaged" in error.message
+        assert str(path) in error.message
+        assert "Restore a backup" in error.action
+        assert "imported or backfilled" in error.action
+
+
+@pytest.mark.parametrize("room", [0, 4_096, 8_192, 12_288])
+def test_a_full_disk_is_called_full(path, room):
+    """
+    Where there is no room for a new store, freeing some is all that is advised, and then it can be made.
+    """
+    lines = (
+        "import resource, signal, sys; from pathlib import Path; from onelogin_connector.store import Store;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}));"
+        "Store.open(Path(sys.argv[1]), names=lambda number: None)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", lines, str(path)], capture_output=True, text=True, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "its disk is full" in last
+    assert "Free disk space" in last
+    assert "backup" not in last
+    assert not path.exists()
+    opened(path).close()
 
 
 def test_migrations_run_once_and_in_order(tmp_path):

@@ -3,13 +3,18 @@
 """
 
 import asyncio
+import signal
 import sys
 from argparse import Namespace
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from os import fstat
 from pathlib import Path
-from typing import Any
+from shutil import copyfileobj
+from stat import S_ISDIR, S_ISREG
+from tempfile import TemporaryFile, gettempdir
+from typing import Any, BinaryIO, cast
 
 from msgspec.json import decode
 
@@ -20,20 +25,24 @@ from onelogin_connector.config import Settings
 from onelogin_connector.errors import ConfigError, ConnectorError
 
 CHUNK_BYTES = 256 << 10
+STANDARD_INPUT = "-"
 
 
 async def import_(arguments: Namespace, settings: Settings) -> int:
     """
     Import files, one after the other; a file that fails does not stop the next.
+
+    A pipe, a device and ``-``, which is standard input, are read to their end before anything is imported.
     """
-    for path in arguments.files:
-        if not path.is_file():
-            raise ConfigError(f"There is no file {path}.", action="Nothing was imported; check the names.")
+    streams = [path for path in arguments.files if not _is_file(path)]
     results, failed = [], 0
-    async with connected(settings, make=True) as api:
+    async with AsyncExitStack() as stack:
+        spools = {path: stack.enter_context(_spooled(path)) for path in streams}
+        api = await stack.enter_async_context(connected(settings, make=True))
         for path in arguments.files:
             try:
-                result = await _import_one(api, path, arguments)
+                with _content(path, spools) as file:
+                    result = await _import_one(api, path.name, file, arguments)
             except ConnectorError as error:
                 failed += 1
                 say(f"{path}: {error.message} {error.action}")
@@ -48,16 +57,89 @@ async def import_(arguments: Namespace, settings: Settings) -> int:
     return FAILED if failed else DONE
 
 
+def _is_file(path: Path) -> bool:
+    """
+    Tell whether a path is a file, which can be read again; or else a stream.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if str(path) == STANDARD_INPUT:
+        return False
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ConfigError(
+            f"There is no file {path}.", action="Nothing was imported; check the names."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"The file {path} cannot be reached: {error.strerror}.",
+            action="Nothing was imported; check the permissions of its folders.",
+        ) from error
+    if S_ISDIR(mode):
+        raise ConfigError(f"{path} is a folder.", action="Nothing was imported; name the files in it.")
+    return S_ISREG(mode)
+
+
+def _spooled(path: Path) -> BinaryIO:
+    """
+    Write a stream to a temporary file of no name, which goes when it is closed, and return that.
+
+    Raises:
+        ConfigError: It cannot be read, or there is no room for it.
+    """
+    # the event loop would note Ctrl+C and wait for the stream to go on
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    spool = cast("BinaryIO", TemporaryFile())  # noqa: SIM115 - it is what is returned
+    try:
+        if str(path) == STANDARD_INPUT:
+            copyfileobj(sys.stdin.buffer, spool, CHUNK_BYTES)
+        else:
+            with path.open("rb") as stream:
+                copyfileobj(stream, spool, CHUNK_BYTES)
+        spool.flush()
+    except BaseException as error:
+        spool.close()
+        if not isinstance(error, OSError):
+            raise
+        raise ConfigError(
+            f"{path} cannot be read, or not be kept in {gettempdir()} meanwhile: {error.strerror}.",
+            action="Nothing was imported; write it to a file and import that, or set TMPDIR to a larger disk.",
+        ) from error
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    return spool
+
+
+def _content(path: Path, spools: Mapping[Path, BinaryIO]) -> AbstractContextManager[BinaryIO]:
+    """
+    Open what is to be imported, at its beginning.
+    """
+    if path in spools:
+        spools[path].seek(0)
+        return nullcontext(spools[path])
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise ConnectorError(
+            f"It cannot be opened: {error.strerror}.", action="Check its permissions."
+        ) from error
+
+
 def _tell(results: list[dict[str, Any]]) -> None:
     total: Counter[str] = Counter()
     for result in results:
         total.update({name: count for name, count in result.items() if isinstance(count, int)})
     print(", ".join(f"{count} {name}" for name, count in total.items()) or "nothing was imported")
+    for result in results:
+        if result.get("first_bad"):
+            say(f"{result['file']}: {result['first_bad']}")
     if total["dead"]:
         say("Some records cannot be read: see `onelogin-connector dead-letters list`.")
 
 
-async def _import_one(api: Api, path: Path, arguments: Namespace) -> dict[str, Any]:
+async def _import_one(api: Api, name: str, file: BinaryIO, arguments: Namespace) -> dict[str, Any]:
     """
     Send a file and follow its progress; the answer is one line of JSON per step, the result last.
     """
@@ -67,14 +149,14 @@ async def _import_one(api: Api, path: Path, arguments: Namespace) -> dict[str, A
         "connector": arguments.connector,
         "accept_duplicates": "true" if arguments.accept_duplicates else "false",
     }
-    size = path.stat().st_size
+    size = fstat(file.fileno()).st_size
     try:
-        with _progress(path.name, size) as advance:
+        with _progress(name, size) as advance:
             sending = api.client.stream(
                 "POST",
                 "/api/v1/import",
                 params=query,
-                content=_chunks(path, size),
+                content=_chunks(file, size),
                 headers={"content-type": "application/octet-stream", "content-length": str(size)},
             )
             async with sending as answer:
@@ -93,12 +175,11 @@ async def _import_one(api: Api, path: Path, arguments: Namespace) -> dict[str, A
     return result
 
 
-async def _chunks(path: Path, size: int) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        # what is written to the file meanwhile waits for the next import
-        while size > 0 and (chunk := file.read(min(CHUNK_BYTES, size))):
-            size -= len(chunk)
-            yield chunk
+async def _chunks(file: BinaryIO, size: int) -> AsyncIterator[bytes]:
+    # what is written to the file meanwhile waits for the next import
+    while size > 0 and (chunk := file.read(min(CHUNK_BYTES, size))):
+        size -= len(chunk)
+        yield chunk
 
 
 def _progress(name: str, size: int) -> AbstractContextManager[Any]:

@@ -40,13 +40,13 @@ class Reading(Struct):
 
     def dead_letter(self, connector: str, body: bytes) -> NewDeadLetter | None:
         """
-        Return the one dead letter of all bad records; None when all are good.
+        Return the one dead letter of all bad records; None when all are good, or there is nothing to keep.
 
         Args:
             body: The bytes to keep: the whole request body, or the bad lines of a file.
         """
-        if not self.bad:
-            return None
+        if not self.bad or not body:
+            return None  # a text that ends too early between two records leaves no bytes
         return NewDeadLetter(
             connector=connector,
             kind="record",

@@ -23,6 +23,7 @@ from onelogin_connector.errors import QueryError
 from onelogin_connector.kql.messages import KQL_TYPES, of_database
 from onelogin_connector.store.database import LONGEST_QUERY_SECONDS, Database
 from onelogin_connector.store.guard import Guard
+from onelogin_connector.store.trouble import damaged, is_damage
 
 ROW_LIMIT = 30_000
 LARGEST_RESULT_BYTES = 64 << 20
@@ -130,6 +131,9 @@ class Analyst:
                 action="Narrow it by TimeGenerated, or summarize over fewer groups.",
             ) from error
         except duckdb.Error as error:
+            if is_damage(error):
+                told = damaged(self._database.path, error)
+                raise QueryError(told.message, action=told.action) from error
             raise of_database(str(error), text, self.schema) from error
         finally:
             cursor.close()

@@ -13,7 +13,8 @@ import duckdb
 from msgspec import Struct
 
 from onelogin_connector.errors import Unavailable
-from onelogin_connector.store.database import Database, first_line
+from onelogin_connector.store.database import Database
+from onelogin_connector.store.trouble import first_line
 
 HOUR_US = 3_600_000_000
 _UNLISTED = "NOT is_listed(events.way, events.channel, events.twin_way, events.twin_channel)"

@@ -18,8 +18,9 @@ from threading import RLock
 
 import duckdb
 
-from onelogin_connector.errors import Busy, ConfigError, ConnectorError, Unavailable
+from onelogin_connector.errors import Busy, ConnectorError, Unavailable
 from onelogin_connector.store.migration import migrate
+from onelogin_connector.store.trouble import first_line, of_opening
 
 DEFAULT_MEMORY = "1GB"
 LONGEST_QUERY_SECONDS = 600
@@ -45,7 +46,7 @@ class Database:
 
         Raises:
             Busy: Another process has the file open.
-            ConfigError: The file is no store, or one of a newer version.
+            ConfigError: The file is damaged, no store, or one of a newer version.
             Unavailable: The file cannot be opened at the moment.
         """
         self.path = path
@@ -66,19 +67,22 @@ class Database:
             "autoload_known_extensions": "false",
             "allow_community_extensions": "false",
         }
+        is_new = not self.path.exists()
         try:
             self.writer = duckdb.connect(str(self.path), config=config)
+            try:
+                migrate(self.writer)
+                self._lock_down()
+            except BaseException:
+                self.writer.close()
+                raise
         except duckdb.Error as error:
-            raise _why_not(self.path, error) from error
-        try:
-            migrate(self.writer)
-            self._lock_down()
-        except duckdb.Error as error:
-            self.writer.close()
-            raise _why_not(self.path, error) from error
-        except BaseException:
-            self.writer.close()
-            raise
+            told = of_opening(self.path, error)
+            if is_new and not isinstance(told, Busy):
+                # half made, on a full disk say: the next start would take it for a damaged store
+                for leftover in (self.path, self.path.with_name(self.path.name + ".wal")):
+                    leftover.unlink(missing_ok=True)
+            raise told from error
 
     def _lock_down(self) -> None:
         self.writer.execute("SET GLOBAL TimeZone = 'UTC'")
@@ -87,6 +91,8 @@ class Database:
         self.reader = self.writer.cursor()
         for own in (self.writer, self.reader):
             own.execute("SET SESSION max_execution_time = 0")
+        # a cut or overwritten file opens none the less; better told now than at the first event
+        self.reader.execute("SELECT count(*), max(journal_offset) FROM positions").fetchall()
         self.writer.execute("SET GLOBAL lock_configuration = true")
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -144,27 +150,3 @@ class Database:
             self._closed = True
             self.reader.close()
             self.writer.close()
-
-
-def _why_not(path: Path, error: duckdb.Error) -> ConnectorError:
-    """
-    Tell what stands in the way of opening a file.
-    """
-    text = str(error)
-    # a lock of another process, or this process has it open already, with its configuration locked
-    if "lock" in text or isinstance(error, duckdb.ConnectionException):
-        return Busy(f"{path} is open already.", action="Stop the other process, or ask the running service.")
-    if isinstance(error, duckdb.IOException) and "not a valid" not in text:
-        return Unavailable(f"{path} cannot be opened: {first_line(error)}")
-    return ConfigError(
-        f"{path} cannot be opened as a store: {first_line(error)}",
-        action="Restore it from a backup, or move it away; a new one is made.",
-    )
-
-
-def first_line(error: BaseException) -> str:
-    """
-    Return the first line of an error of DuckDB, without its class in front.
-    """
-    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return line.partition("Error: ")[2] or line

@@ -2,13 +2,18 @@
 What the rest of the program asks the store, apart from queries.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
+
+import duckdb
 
 from onelogin_connector.event import Entry, Kind
 from onelogin_connector.journal.base import Held
 from onelogin_connector.store import rows
 from onelogin_connector.store.database import Database
+from onelogin_connector.store.trouble import of_reading
 from onelogin_connector.store.writing import position_of
 
 _HELD = """
@@ -34,15 +39,23 @@ class Reader:
         self._database = database
 
     def _rows(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        with self._reading() as connection:
+            return connection.execute(statement, parameters or {}).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._database.read_lock:
-            return self._database.reader.execute(statement, parameters or {}).fetchall()
+            try:
+                yield self._database.reader
+            except duckdb.Error as error:
+                raise of_reading(self._database.path, error) from error
 
     def position(self, epoch: str) -> int | None:
         """
         Return the offset up to which an epoch's journal is taken in, None where nothing of it is.
         """
-        with self._database.read_lock:
-            return position_of(self._database.reader, epoch)
+        with self._reading() as connection:
+            return position_of(connection, epoch)
 
     def held(self, hour: int) -> list[Held]:
         """

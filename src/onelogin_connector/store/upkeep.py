@@ -12,8 +12,9 @@ import duckdb
 
 from onelogin_connector.errors import Busy, ConfigError, Unavailable
 from onelogin_connector.store.completeness import forget
-from onelogin_connector.store.database import Database, first_line
+from onelogin_connector.store.database import Database
 from onelogin_connector.store.migration import version_of
+from onelogin_connector.store.trouble import first_line, of_opening
 
 PRUNED_SECONDS = 3_600
 """Events are removed an hour at a time, so that intake waits for no more than that."""
@@ -117,7 +118,7 @@ def _refuse_open(path: Path) -> None:
     except duckdb.ConnectionException as error:  # open in this very process
         raise Busy(f"{path} is in use.", action="Close it, then restore.") from error
     except duckdb.Error as error:
-        if "lock" in str(error):
+        if isinstance(of_opening(path, error), Busy):
             raise Busy(f"{path} is in use.", action="Stop the service, then restore.") from error
         # anything else is wrong with the file that is replaced, and need not be right
 

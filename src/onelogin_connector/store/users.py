@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from onelogin_connector.errors import Unavailable
 from onelogin_connector.formats.onelogin_users import TEXTS, read_user
-from onelogin_connector.store.database import Database, first_line
+from onelogin_connector.store.database import Database
+from onelogin_connector.store.trouble import first_line
 
 SPREAD_EVENTS = 50_000
 """Events are brought up to date by about so many at once, so that intake waits for no more than that."""

@@ -21,8 +21,9 @@ import duckdb
 from onelogin_connector.errors import Refused, Unavailable
 from onelogin_connector.event import Entry, Kind
 from onelogin_connector.store import completeness, rows, twins, users
-from onelogin_connector.store.database import GIVEN_UP, Database, first_line
+from onelogin_connector.store.database import GIVEN_UP, Database
 from onelogin_connector.store.rows import CHANGES, FIELDS, OWN, Line, Names, unpacking
+from onelogin_connector.store.trouble import first_line
 
 PASSING = (
     duckdb.OutOfMemoryException,

@@ -348,14 +348,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/dead-letters", Role.VIEWER, Api.dead_letters),
     Endpoint("POST", "/api/v1/dead-letters/replay", Role.OPERATOR, Api.replay),
     Endpoint("POST", "/api/v1/dead-letters/discard", Role.OPERATOR, Api.discard),
-    Endpoint("GET", "/api/v1/dead-letters/{number}", Role.VIEWER, Api.dead_letter),
+    Endpoint("GET", "/api/v1/dead-letters/{id}", Role.VIEWER, Api.dead_letter),
     Endpoint("POST", "/api/v1/import", Role.OPERATOR, Api.imports),
     Endpoint("POST", "/api/v1/check", Role.OPERATOR, Api.check),
     Endpoint("POST", "/api/v1/backup", Role.ADMIN, Api.backup),
     Endpoint("POST", "/api/v1/password", Role.ADMIN, Api.password),
     Endpoint("GET", "/api/v1/tokens", Role.ADMIN, Api.tokens),
     Endpoint("POST", "/api/v1/tokens", Role.ADMIN, Api.new_token),
-    Endpoint("DELETE", "/api/v1/tokens/{number}", Role.ADMIN, Api.revoke_token),
+    Endpoint("DELETE", "/api/v1/tokens/{id}", Role.ADMIN, Api.revoke_token),
 )
 
 

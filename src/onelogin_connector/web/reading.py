@@ -178,7 +178,7 @@ def id_of(request: Request, what: str) -> int:
     Raises:
         HttpError: Nothing can have it.
     """
-    text: str = request.path_params["number"]
+    text: str = request.path_params["id"]
     # int() refuses some thousand digits, and storage numbers of more than 64 bits
     if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER and int(text) <= LARGEST_ID:
         return int(text)
