@@ -14,7 +14,7 @@ import sys
 import traceback
 from dataclasses import asdict
 from importlib import import_module
-from os import cpu_count
+from os import cpu_count, getloadavg
 from pathlib import Path
 from time import perf_counter
 
@@ -37,13 +37,24 @@ def table_of(rows: list[Row]) -> Table:
     """
     Lay the figures out for people.
     """
-    table = Table(title=f"{platform.machine()}, {cpu_count()} cores, Python {platform.python_version()}")
-    for heading in ("what", "value", "unit", "ratio", "to"):
-        table.add_column(heading, justify="right" if heading in ("value", "ratio") else "left")
+    table = Table(title=machine())
+    for heading in ("what", "value", "from – to", "unit", "ratio", "to", "goal"):
+        table.add_column(heading, justify="right" if heading in ("value", "from – to", "ratio") else "left")
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        table.add_row(row.name, written(row.value), row.unit, ratio, row.baseline)
+        spread = (
+            "" if row.least is None or row.most is None else f"{written(row.least)} – {written(row.most)}"
+        )
+        table.add_row(row.name, written(row.value), spread, row.unit, ratio, row.baseline, row.goal)
     return table
+
+
+def machine() -> str:
+    """
+    Say where this was measured, and how busy others kept it.
+    """
+    load = getloadavg()[0]
+    return f"{platform.machine()}, {cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
 
 
 def written(value: float) -> str:
@@ -79,7 +90,7 @@ def main(arguments: list[str]) -> int:
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
     else:
-        Console(width=None if sys.stdout.isatty() else 120).print(table_of(rows))
+        Console(width=None if sys.stdout.isatty() else 160).print(table_of(rows))
     return int(failed)
 
 
