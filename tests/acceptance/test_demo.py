@@ -1,9 +1,15 @@
 """
-The demo: a simulated company with its last day at once, through the real webhook.
+The demo: a simulated company with its last day at once, through the real webhook and the real poller.
 """
 
+import re
+import subprocess
+import sys
 import time
 
+import httpx2
+
+PROGRAM = [sys.executable, "-m", "onelogin_connector"]
 HISTORY_SECONDS = 60.0  # an idle machine needs four
 
 
@@ -31,6 +37,41 @@ def test_the_demo_shows_a_day_at_once(program):
     # what happened in the seconds between is new; the day before is known
     assert program.status()["connectors"][0]["events_total"] < before + 100
     assert program.post(b"[]", authorization=f"Bearer {program.token}").status_code == 200
+
+
+def test_the_demo_repairs_what_its_webhooks_lose(program):
+    """
+    G4: some events are lost on the way, and within seconds the API has brought each of them.
+    """
+    program.start("--demo")
+    deadline = time.monotonic() + HISTORY_SECONDS
+    kql = "OneLoginConnectorCompleteness | summarize repaired = sum(Repaired)"
+    lost, found = 0, {"repaired": 0}
+    # what was lost in the last minutes is repaired as the demo goes on
+    while not lost or found["repaired"] < lost - 5:
+        assert time.monotonic() < deadline, program.log()
+        time.sleep(0.2)
+        lost = int((re.search(r"(\d+) events were lost on the way", program.log()) or [0, 0])[1])
+        found = program.rows(kql)[0]
+    assert lost > 30
+    assert program.status()["connectors"][0]["state"] == "ok"
+
+
+def test_simulate_answers_as_the_api(program, free_port):
+    """
+    With --api alone it serves the account until stopped; without anything to do it is wrong usage.
+    """
+    assert program.call("simulate").returncode == 2
+    assert program.call("simulate", "http://127.0.0.1:9/webhook/default").returncode == 2
+    words = [*PROGRAM, "simulate", "--api", str(free_port)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert str(free_port) in process.stdout.readline()
+            types = httpx2.get(f"http://127.0.0.1:{free_port}/api/1/events/types")
+            assert types.json()["data"]
+            assert httpx2.get(f"http://127.0.0.1:{free_port}/api/1/events").status_code == 401
+        finally:
+            process.terminate()
 
 
 def test_simulate_says_why_nothing_arrives(program, free_port):

@@ -172,6 +172,7 @@ def test_a_dead_credential_is_said_and_survived(program):
         assert CLIENT_SECRET not in said["error"] + program.log()
         send(program, company, start_us, now_us - HOUR_US, Faults(lost=0.5))
         program.stop()
+        api.account.faults.clear()
         program.start(settings=given)
         wait_until(lambda: state()["state"] == "ok" and state()["last_poll"], program)
         numbers = {

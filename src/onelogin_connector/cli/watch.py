@@ -9,7 +9,7 @@ from onelogin_connector.cli import DONE, FAILED, say, tables
 from onelogin_connector.cli.connection import connected
 from onelogin_connector.config import Settings
 
-CONNECTOR_COLUMNS = ("id", "state", "last_event", "events_total", "duplicates", "twins", "error")
+CONNECTOR_COLUMNS = ("id", "state", "last_poll", "last_event", "events_total", "duplicates", "twins", "error")
 SINK_COLUMNS = ("name", "kind", "state", "lag_events", "lag_seconds", "delivered", "dead_letters", "error")
 STAGE_COLUMNS = ("target", "stage", "state", "message", "action")
 
@@ -34,6 +34,9 @@ async def status(arguments: Namespace, settings: Settings) -> int:
         f"journal: {journal['entries']} entries, {journal['bytes'] / GIB:.2f} GiB, "
         f"{journal['free_bytes'] / GIB:.1f} GiB free on the disk"
     )
+    for connector in found["connectors"]:
+        if connector["time_rule"]["proposal"]:
+            say(f"{connector['id']}: {connector['time_rule']['reason']}")
     for alarm in found["alarms"]:
         say(f"alarm: {alarm['message']} {alarm['action']}")
     return DONE

@@ -32,7 +32,8 @@ ATTEMPTS = 20  # with back-off this bridges a restart of the listener
 DEMO_HOURS = 24.0
 DEMO_LOST = 0.04
 """Share of webhook requests that the demo loses."""
-DEMO_POLL_SECONDS = 10.0  # nobody wants to watch a minute for the first repair
+DEMO_POLL_SECONDS = 10.0  # nobody wants to watch a minute for the first repair,
+DEMO_OVERLAP_MINUTES = 1.0  # or ten for the first hour to settle
 
 
 async def feed(
@@ -149,6 +150,7 @@ class Demo:
             client_id=Secret(CLIENT_ID, ("literal", "")),
             client_secret=Secret(CLIENT_SECRET),
             poll_seconds=DEMO_POLL_SECONDS,
+            overlap_minutes=DEMO_OVERLAP_MINUTES,
         )
         return structs.replace(settings, connectors=settings.connectors | {name: changed})
 
