@@ -169,12 +169,12 @@ MISTAKES = [
         "docs/kql.md",
         (1, 23),
     ),
-    ("OneLogin | where UserName = 'x'", "condition", "==", (0, 0)),
+    ("OneLogin | where UserName = 'x'", "two equals signs", "==", (1, 27)),
     ("OneLogin | where UserId == 'abc'", "'abc'", "tostring", (1, 28)),
-    ("OneLogin | where UserId has 'abc'", "type", "tostring", (0, 0)),
-    ("OneLogin | project UserId + UserName", "type", "tolong", (0, 0)),
-    ("OneLogin | where UserId > datetime(2026-01-01)", "different types", "tostring", (0, 0)),
-    ("OneLogin | where TimeGenerated > 'yesterday'", "time", "ago(1d)", (0, 0)),
+    ("OneLogin | where UserId has 'abc'", "type", "tostring", (1, 18)),
+    ("OneLogin | project UserId + UserName", "type", "tolong", (1, 29)),
+    ("OneLogin | where UserId > datetime(2026-01-01)", "long and datetime", "tostring", (1, 18)),
+    ("OneLogin | where TimeGenerated > 'yesterday'", "time", "ago(1d)", (1, 34)),
     ("OneLogin | where (UserId == 1", "( is not closed", "", (1, 18)),
     ("OneLogin | where UserName == 'x", "' is not closed", "", (1, 30)),
     ("OneLogin | take", "take", "", (1, 12)),
@@ -188,6 +188,35 @@ MISTAKES = [
         "",
         (0, 0),
     ),
+    ("OneLogin | take -1", "take needs a number", "take 10", (1, 17)),
+    ("OneLogin | take x", "take needs a number", "take 10", (1, 12)),
+    ("OneLogin | top -1 by UserId", "top needs a number", "top 10", (1, 16)),
+    ("information_schema.tables", "no table information_schema.tables", "OneLogin", (1, 1)),
+    ("let a = 1;\nmain.events | take 1", "no table main.events", "OneLogin", (2, 1)),
+    ("range x from 1 to 100000000000 step 1", "a million rows", "larger step", (1, 1)),
+    ("OneLogin\n| where UserName == 6", "UserName, a string, is compared", "in quotes", (2, 9)),
+    ("OneLogin | where 6 == UserName", "UserName, a string, is compared", "in quotes", (1, 23)),
+    ("OneLogin | where UserName in (1, 2)", "UserName, a string, is compared", "in quotes", (1, 18)),
+    ("OneLogin | where UserName > 6", "string and long", "in quotes", (1, 18)),
+    ("OneLogin | summarize sum(UserName)", "of a type it does not take", "tolong", (1, 22)),
+    ("OneLogin | where TimeGenerated > 5", "datetime and long", "ago(1d)", (1, 18)),
+    ("OneLogin | where EventType", "true or false", "==", (1, 18)),
+    (
+        "OneLogin | where UserId in (OneLogin | extend a = 1 | project a) and UserId = 2",
+        "two equals",
+        "==",
+        (1, 77),
+    ),
+    ("OneLogin | where TimeGenerated > ago(1x)", "1x is no number", "7d", (1, 38)),
+    ("OneLogin | take 1;\nOneLogin | take 2", "second query", "let", (2, 1)),
+    ("set notruncation; OneLogin | take 1", "set notruncation is not supported", "Leave it out", (1, 1)),
+    (
+        r'OneLogin | where UserName matches regex "\d+"',
+        r"\d has no meaning",
+        r'@"\d", or two backslashes: "\\d"',
+        (1, 41),
+    ),
+    ("print strrep('x')", "strrep takes 2 arguments, not 1", "docs/kql.md", (1, 7)),
     ("OneLogin | where UserId == \0 1", "", "", (1, 28)),
 ]
 
@@ -204,6 +233,56 @@ def test_mistakes_are_explained(store, text, says, advises, place):
     assert advises in error.action
     if place != (1, 10):  # where exactly an unfinished query ends is the parser's business
         assert (error.line, error.column) == place
+
+
+STORED = ("Anna Berg", "Authentication method", "USER_LOGGED", "198.51.100.7")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OneLogin | where UserName == 6",
+        "OneLogin | where strcat(UserName, '') == 6",
+        "OneLogin | where UserName between (1 .. 5)",
+        "OneLogin | extend x = UserName | where x in (1, 2)",
+        "OneLogin | where EventType",
+        "OneLogin | where tolower(Message) == true",
+        "OneLogin | summarize n = count() by SrcIpAddr | where SrcIpAddr == 5",
+        "OneLogin | where UserName == datetime(2026-01-01)",
+        "OneLogin | where UserName == 1h",
+        "OneLogin | where parse_json(UserName) == 1",
+        "OneLogin | extend x = case(UserId > 0, UserName, 1) | where x == 1",
+        "OneLogin | where strcat(UserName, Message) in (1, 2)",
+        "OneLogin | join kind=inner (OneLogin | project UserId, n = UserId) on $left.UserName == $right.n",
+    ],
+)
+def test_no_stored_value_stands_in_a_message(store, text):
+    """
+    An error met on an event's value says which column, never the value.
+    """
+    told = ""
+    try:
+        store.query(text)
+    except QueryError as error:
+        told = str(error).lower()
+    assert not [value for value in STORED if value.lower() in told]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OneLogin | where UserId in ((OneLogin | extend a = UserId | project a)) | take 0",
+        "OneLogin | where UserId >= 1 and UserId <= 2 and UserId != 3 and UserName =~ 'x' and UserName !~ 'y'",
+        "let f = (x: long) { x + 1 }; OneLogin | where UserId == f(1) | extend a = 1 | summarize n = count()",
+        "OneLogin | where UserId == 101 | extend a = -1 | take 0",
+        r"OneLogin | where UserName matches regex @'\d' or UserName == '\'' or UserName == 'a\\b'",
+    ],
+)
+def test_right_queries_are_not_taken_for_mistakes(store, text):
+    """
+    An equals sign, a minus or a backslash in its place is none of these mistakes.
+    """
+    assert store.query(text).columns
 
 
 def test_a_runaway_is_stopped_and_inserts_go_on(store):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onelogin_connector.sources.cutting import MOST_TANGLES, cut
+from onelogin_connector.sources.cutting import MOST_TANGLES, cut, delimited
 
 SYNTAX = st.text(alphabet='{}[]",: \\\nab1', max_size=80).map(str.encode)
 
@@ -71,6 +71,18 @@ def test_work_grows_with_the_length_and_no_faster(part):
         return time.process_time() - start
 
     assert seconds(1 << 20) < max(12 * seconds(1 << 18), 1.0)
+
+
+def test_only_what_is_bracketed_from_end_to_end_is_delimited():
+    """
+    Depth, size and mistakes inside do not matter; text before or behind does.
+    """
+    deep = b'{"a":' * 200_000 + b"1" + b"}" * 200_000
+    for text in (b"{}", b"[]", b'{"a":"}"}', b"{a,[]}", deep, b'{"a":"' + b"x" * 2_000_000 + b'"}'):
+        assert delimited(text)
+        assert cut(text).values == [text]
+    for text in (b"", b"{", b"}", b"{]", b"{}{}", b" {}", b"{} ", b'"{}"', b'{"}', b"{[}", b"1"):
+        assert not delimited(text)
 
 
 def test_after_very_many_tangles_the_rest_is_one():

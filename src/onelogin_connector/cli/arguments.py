@@ -186,7 +186,9 @@ def _import(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None
     imports = _command(
         flags, commands, "import", "take events from files: JSON, NDJSON, pages of the API, gzip"
     )
-    imports.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    imports.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="a file, a pipe, or - for standard input"
+    )
     flags.add(imports, "--connector", "id of the connector they belong to", required=True, metavar="ID")
     flags.add(
         imports,

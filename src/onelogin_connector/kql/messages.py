@@ -6,7 +6,7 @@ they wrote, its place, and what to write instead.
 """
 
 from collections.abc import Sequence
-from re import DOTALL, IGNORECASE, Match
+from itertools import pairwise
 from re import compile as pattern
 
 from onelogin_connector.errors import QueryError
@@ -55,54 +55,11 @@ NEW_NAMES = {
 }
 """Old spellings that other products still take."""
 
-_COLUMN = (
-    pattern(r'Referenced column "([^"]+)" not found'),
-    pattern(r'does not have a column named "([^"]+)"'),
-    pattern(r'column "?([^"\s]+)"? does not exist', IGNORECASE),
-    pattern(r'Column "([^"]+)" (?:in|not|referenced)'),
-)
-_NO_CONDITION = pattern(r"[Cc]ould not convert string .* to BOOL|to BOOL")
-_CONVERSION = pattern(r"""Could not convert string ['"](.*?)['"] to (\w+)""", DOTALL)
-_FUNCTION = pattern(r"No function matches the given name and argument types '([^'(]+)\(")
-_TIME = pattern(r"invalid timestamp|invalid date field|timestamp field value out of range", IGNORECASE)
 _RULE = pattern(r"([A-Z]\w*?)(?:Operator|Expression|Statement)(?:Part)?")
+_ARITY = pattern(r"takes \(([\d, ]+)\) argument\(s\), got (\d+)")
 _RULES = {"StringStarOperator": "* as a column"}
 _INSIDE = (".py", "docs/", "wave", "duckdb", "DuckDB", "schema=", "R2", "SQL")
 """What a hint of the translator about its own insides contains."""
-
-_BOUNDS = {
-    "searched text longer than the bound": (
-        "countof got a text of more than 4096 characters.",
-        "Count in a part of it: substring(…, 0, 4096).",
-    ),
-    "text longer than the bound": (
-        "A text that the query puts together becomes too long.",
-        "Shorten its parts with substring(…), or put fewer together.",
-    ),
-    "more rows than the bound": (
-        "range gives more than a million rows.",
-        "Choose a larger step, or closer ends.",
-    ),
-}
-"""What the translated query says where it meets a bound → what the person is told."""
-
-KQL_TYPES = {
-    "VARCHAR": "string",
-    "BIGINT": "long",
-    "INT64": "long",
-    "INTEGER": "int",
-    "INT32": "int",
-    "DOUBLE": "real",
-    "BOOLEAN": "bool",
-    "BOOL": "bool",
-    "TIMESTAMP": "datetime",
-    "TIMESTAMP WITH TIME ZONE": "datetime",
-    "DATE": "datetime",
-    "INTERVAL": "timespan",
-    "UUID": "guid",
-    "JSON": "dynamic",
-}
-"""DuckDB's word for a type → KQL's."""
 
 
 def refuse_commands(text: str) -> None:
@@ -139,6 +96,8 @@ def syntax(text: str, line: int, column: int, message: str) -> QueryError:
             line=line,
             column=column,
         )
+    if found[at].kind == "string":
+        return _no_text(found[at].text, line, column)
     if found[at].text != "|" or at + 1 >= len(found) or found[at + 1].kind != "name":
         return QueryError(f"{found[at].text[:40]} is not expected here.", line=line, column=column)
     word = _hyphenated(found[at + 1 :])
@@ -150,6 +109,65 @@ def syntax(text: str, line: int, column: int, message: str) -> QueryError:
     else:
         what, action = f"There is no operator {word}.", _renamed(word) or near(word, sorted(SUPPORTED))
     return QueryError(what, action=action, line=place.line, column=place.column)
+
+
+def _no_text(written: str, line: int, column: int) -> QueryError:
+    """
+    Explain a quoted text that is not one, for the letter after one of its backslashes.
+    """
+    wrong = next((found for found in _ESCAPE.findall(written) if found[1] not in _ESCAPED), "")
+    if not wrong or written[0] in "@`":
+        return QueryError("This text is not expected here.", line=line, column=column)
+    return QueryError(
+        f"{wrong} has no meaning in a quoted text.",
+        action=f'Write @ before the quotes, as in @"{wrong}", or two backslashes: "\\{wrong}".',
+        line=line,
+        column=column,
+    )
+
+
+def refuse_mistakes(text: str) -> None:
+    """
+    Refuse what the translator takes and the database does not: a comparison by ``=``, a negative ``take``.
+
+    Raises:
+        QueryError: The query has one.
+    """
+    found = list(tokens(text))
+    operator, outer = "", []
+    for before, token, after in zip([None, *found], found, [*found[1:], None], strict=False):
+        if token.text in "([{":
+            outer.append(operator)
+        elif token.text in ")]}":
+            operator = outer.pop() if outer else ""
+        elif token.text == ";":
+            operator = ""
+        elif token.text == "|":
+            operator = after.text if after else ""
+        elif token.text == "-" and before and before.text == operator and _is_count(operator, after):
+            raise _at(text, token, f"{before.text} needs a number from 0.", f"Write {before.text} 10, say.")
+        elif token.text == "=" and operator in ("where", "filter") and _stands_alone(before, token, after):
+            raise _at(text, token, "A comparison is written with two equals signs.", "Write == instead of =.")
+
+
+_COUNTED = ("take", "limit", "top")
+_ESCAPE = pattern(r"\\.")
+_ESCAPED = "\\'\"nrtabfv0xuU01234567"
+
+
+def _is_count(operator: str, after: Token | None) -> bool:
+    return operator in _COUNTED and after is not None and after.kind == "number"
+
+
+def _stands_alone(before: Token | None, token: Token, after: Token | None) -> bool:
+    joined_before = before and before.text in ("=", "!", "<", ">") and before.start + 1 == token.start
+    joined_after = after and after.text in ("=", "~", ">") and token.start + 1 == after.start
+    return not joined_before and not joined_after
+
+
+def _at(text: str, token: Token, message: str, action: str) -> QueryError:
+    place = place_of(text, token.start)
+    return QueryError(message, action=action, line=place.line, column=place.column)
 
 
 def _hyphenated(following: Sequence[Token]) -> str:
@@ -168,17 +186,48 @@ def unsupported(text: str, construct: str, hint: str, line: int, column: int) ->
     """
     Name a construct that is known and not supported.
     """
+    if construct == "multi-statement":
+        return _two_queries(text)
+    if construct.startswith("set "):
+        return QueryError(f"{construct} is not supported.", action="Leave it out.", line=line, column=column)
+    if construct in _COUNTED and "near" in hint:
+        return QueryError(
+            f"{construct} needs a number.", action=f"Write {construct} 10, say.", line=line, column=column
+        )
     kind, _, name = construct.rpartition(":")
     name = _in_kql(name.strip() or construct)
     if not line and (place := find_name(text, name.split("(")[0].split(" ")[0])):
         line, column = place.line, place.column
     what = f"The function {name}" if "function" in kind or "aggregate" in kind else name
+    if arity := _ARITY.search(hint):
+        wanted = " or ".join(part for part in arity.group(1).replace(" ", "").split(",") if part)
+        many = "" if wanted == "1" else "s"
+        what = f"{what} takes {wanted} argument{many}, not {arity.group(2)}."
+        return QueryError(what, action=SEE_DOCS, line=line, column=column)
     if hint and not any(sign in hint for sign in _INSIDE):
         return QueryError(
             f"{what} cannot be used like this: {hint}.", action=SEE_DOCS, line=line, column=column
         )
     return QueryError(
         f"{what} is not supported.", action=_renamed(name) or SEE_DOCS, line=line, column=column
+    )
+
+
+def _two_queries(text: str) -> QueryError:
+    found = list(tokens(text))
+    second = next(
+        (
+            after
+            for token, after in pairwise(found)
+            if token.text == ";" and after.text not in ("let", "set", "declare", ";")
+        ),
+        found[0],
+    )
+    return _at(
+        text,
+        second,
+        "A second query begins here.",
+        "Run one at a time, or name the first with let and use it.",
     )
 
 
@@ -218,75 +267,3 @@ def schema_error(text: str, name: str, hint: str, schema: Schema) -> QueryError:
     if "unknown table" in hint:
         return QueryError(f"There is no table {name}.", action=near(name, schema), line=line, column=column)
     return QueryError(f"{name} cannot be resolved here.", action=SEE_DOCS, line=line, column=column)
-
-
-def of_database(message: str, text: str, schema: Schema) -> QueryError:
-    """
-    Explain an error of DuckDB about a translated query.
-
-    Args:
-        message: The error's text; only identifiers and values of the query's own are taken from it.
-    """
-    column = next((match for one in _COLUMN if (match := one.search(message))), None)
-    if column:
-        return _no_column(column.group(1), text, schema)
-    if _NO_CONDITION.search(message):
-        return QueryError(
-            "A condition must be true or false, and this one is neither.",
-            action="Compare with ==, not with =.",
-        )
-    if _TIME.search(message):
-        return QueryError(
-            "A text that is no time is compared or used with a time.",
-            action="Write times as datetime(2026-01-31 12:00) or ago(1d).",
-        )
-    for mark, (what, action) in _BOUNDS.items():
-        if mark in message:
-            return QueryError(what, action=action)
-    converted = _CONVERSION.search(message)
-    if converted:
-        return _not_converted(converted, text)
-    if "Cannot compare values of type" in message or "Cannot mix values of type" in message:
-        return QueryError(
-            "Values of different types are compared.",
-            action="Convert one of them: tostring(), tolong(), todouble(), todatetime().",
-        )
-    function = _FUNCTION.search(message)
-    if function:
-        return QueryError(
-            "An operator or function got a value of a type it does not take.",
-            action="Text operators need tostring(…), calculations tolong(…) or todouble(…); getschema shows the types.",
-        )
-    if "Overflow" in message or "Out of Range" in message:
-        return QueryError("A number or time became too large.", action="Convert to real with todouble(…).")
-    if "must appear in the GROUP BY" in message:
-        return QueryError(
-            "summarize uses a column outside of an aggregate.", action="Put it after by, or into take_any(…)."
-        )
-    return QueryError(
-        "The query cannot be run as it is written.", action=f"Check types and names. {SEE_DOCS}"
-    )
-
-
-def _no_column(name: str, text: str, schema: Schema) -> QueryError:
-    place = find_name(text, name)
-    used = [columns for table, columns in schema.items() if find_name(text, table)]
-    known = dict.fromkeys(column for columns in used or schema.values() for column in columns)
-    return QueryError(
-        f"There is no column {name} here.",
-        action=near(name, known) or "The operators before it decide which columns there are.",
-        line=place.line if place else 0,
-        column=place.column if place else 0,
-    )
-
-
-def _not_converted(match: Match[str], text: str) -> QueryError:
-    value = match.group(1)[:60]
-    kind = KQL_TYPES.get(match.group(2).upper(), "another type")
-    place = find_name(text, value)
-    return QueryError(
-        f"The text '{value}' is compared or used with a value of type {kind}, and is none.",
-        action="Convert the other side with tostring(…), or write the value without quotes.",
-        line=place.line if place else 0,
-        column=place.column if place else 0,
-    )

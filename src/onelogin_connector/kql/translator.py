@@ -41,6 +41,7 @@ def translate(text: str, schema: Schema) -> Compiled:
     """
     columns = {table: list(of_table) for table, of_table in schema.items()}
     messages.refuse_commands(text)
+    messages.refuse_mistakes(text)
     try:
         lowered = lower(text)
         bounds.check_tree(lowered)

@@ -173,15 +173,17 @@ def _with_care(text: bytes, most: int) -> list[Record]:
     if not array and not isinstance(_checked(text), Unreadable):
         return _limited(opened(text), most)
     in_lines = first_line_is_whole(text)
-    by_line = _limited(lines(text), most) if not array or in_lines else []
+    by_line = _limited(lines(text), most) if in_lines or (not array and b"\n" in text) else []
     if any_readable(by_line) or (in_lines and any_object(by_line)):
         return by_line
     values = _limited(_cut_records(text, most, array=array), most)
     # what is no array must be objects from end to end, or any text with braces would pass
-    if any_object(values) and (array or all(map(is_object, values))):
+    if any_object(values) if array else values and all(map(is_object, values)):
         return values
     if any_object(by_line):
         return by_line
+    if array and _is_readable(text):
+        return values
     raise _no_json(text)
 
 

@@ -4,7 +4,8 @@ Cut JSON text into the values it lists, without reading them, even where it is d
 A JSON parser gives up at the first mistake. Here a mistake costs only the value it lies in: brackets are
 paired outside of strings, and where they do not pair, the cut is made at the next place that looks like
 ``}, {``. Nothing is dropped: separators aside, the pieces in their order are the text. Work is linear in the
-length of the text, whatever it holds.
+length of the text, whatever it holds; behind the first mistake, a value too large or too deep to be a record
+is not scanned to its end.
 """
 
 from re import Pattern
@@ -14,7 +15,8 @@ from msgspec import Struct
 
 from onelogin_connector.event import LARGEST_RECORD_BYTES
 
-DEEPEST = LARGEST_RECORD_BYTES // 2  # brackets; more have no room in a record
+DEEPEST = 500  # brackets; the JSON decoder gives up at about twice that
+MOST_BRACKETS = LARGEST_RECORD_BYTES  # of one value: more have no room in a record, and each takes time
 MOST_SECOND_LOOKS = 16
 """How often one cut may search a tangled value from its start: each search may scan a whole record."""
 MOST_TANGLES = 1_000
@@ -54,8 +56,7 @@ def cut(text: bytes, at: int = 0, *, final: bool = True, most: int = 1_000_000) 
     """
     done = Cut([], at)
     tangles = 0
-    # a value too large to be a record is scanned to its end, until one has no end: each scan may be of the whole text
-    longest = len(text)
+    patient = True
     while len(done.values) < most:
         start = done.rest = _end(_SEPARATORS, text, done.rest)
         if start == len(text):
@@ -68,9 +69,9 @@ def cut(text: bytes, at: int = 0, *, final: bool = True, most: int = 1_000_000) 
             if end == len(text) and not final and end - start <= LARGEST_RECORD_BYTES:
                 break
         else:
-            end, whole = _end_of_value(text, start, longest)
+            end, whole = _end_of_value(text, start, patient=patient)
             if not whole:
-                longest = LARGEST_RECORD_BYTES + 1
+                patient = False
                 if end == len(text) and not final and end - start <= LARGEST_RECORD_BYTES:
                     break
                 tangles += 1
@@ -84,20 +85,29 @@ def delimited(value: bytes) -> bool:
     """
     Return whether a text is one bracketed value from end to end, readable or not.
     """
-    return value[:1] in (b"{", b"[") and _end_of_value(value, 0, len(value)) == (len(value), True)
+    frame = value[:1] + value[-1:]
+    return frame in (b"{}", b"[]") and _end_of_value(value, 0, patient=True) == (len(value), True)
 
 
-def _end_of_value(text: bytes, start: int, longest: int) -> tuple[int, bool]:
+def _end_of_value(text: bytes, start: int, *, patient: bool) -> tuple[int, bool]:
     """
     Return where a bracketed value ends and True, or where it went wrong and False.
+
+    Args:
+        patient: Whether the end of a value too large or too deep to be a record is looked for, as long as it has
+            no more than ``MOST_BRACKETS``: for a text in which nothing went wrong yet.
     """
-    limit = min(len(text), start + longest)
+    limit = len(text) if patient else min(len(text), start + LARGEST_RECORD_BYTES + 1)
+    deepest = MOST_BRACKETS if patient else DEEPEST
     expected = bytearray()
     at = start
-    while (at := _end(_INSIDE, text, at, limit)) < limit:
+    for _ in range(MOST_BRACKETS):
+        at = _end(_INSIDE, text, at, limit)
+        if at == limit:
+            break
         char = text[at]
         if char in _OPENING:
-            if len(expected) == DEEPEST:
+            if len(expected) == deepest:
                 return at, False
             expected.append(char + 2)  # in ASCII a closing bracket is two behind its opening one
         elif char in _CLOSING:
@@ -108,7 +118,7 @@ def _end_of_value(text: bytes, start: int, longest: int) -> tuple[int, bool]:
         else:
             at = _end(_LINE_REST, text, at, limit) - 1  # a quote without its partner
         at += 1
-    return limit, False
+    return at, False
 
 
 def _next_boundary(text: bytes, start: int, wrong: int, tangles: int) -> int:

@@ -20,7 +20,7 @@ from msgspec.json import decode
 
 from onelogin_connector import kql
 from onelogin_connector.errors import QueryError
-from onelogin_connector.kql.messages import KQL_TYPES, of_database
+from onelogin_connector.kql.failures import KQL_TYPES, of_database
 from onelogin_connector.store.database import LONGEST_QUERY_SECONDS, Database
 from onelogin_connector.store.guard import Guard
 from onelogin_connector.store.trouble import damaged, is_damage
