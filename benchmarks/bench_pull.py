@@ -82,7 +82,8 @@ class Polled:
         Let the poller work, and time go by while nothing is due.
         """
         while not done():
-            self.now += max(await self.poller.step(), 0.001)
+            seconds = await self.poller.step()  # on a line of its own: time goes by meanwhile
+            self.now += max(seconds, 0.001)
 
     async def hours(self, count: float) -> tuple[int, int]:
         """
