@@ -49,7 +49,7 @@ class World:
         *,
         faults: Faults | None = None,
         delays: Sequence[Delay] = (),
-        poll_seconds: float = 180.0,
+        poll_seconds: float = 300.0,
         overlap_minutes: float = 10.0,
     ) -> None:
         self.folder, self.company, self.start_us = folder, company, start_us

@@ -16,7 +16,7 @@ from simulation.pulling import World
 
 START_US = 1_795_165_200_000_000  # nine in the morning of a Friday
 FIRST_HOUR = START_US // HOUR_US
-LATE = (Delay(0.05, 300, 900), Delay(0.02, 7_200, 14_400), Delay(0.01, 30_000, 60_000))
+LATE = (Delay(0.05, 400, 900), Delay(0.02, 7_200, 14_400), Delay(0.01, 30_000, 60_000))
 """Minutes late; later than the first sweep of their hour; later than the second."""
 
 
