@@ -119,7 +119,7 @@ CREATE OR REPLACE VIEW "OneLogin" AS SELECT
     notes AS "Message",
     custom_message AS "CustomMessage",
     account_id AS "AccountId",
-    create_id AS "EventOriginalUid",
+    CASE WHEN create_id = '' THEN uuid ELSE create_id END AS "EventOriginalUid",
     uuid AS "UUID",
     user_attributes_username AS "UserAttributesUsername",
     user_attributes_username AS "UserAttributesUsername_s",
