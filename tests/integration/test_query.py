@@ -422,6 +422,19 @@ def test_bytes_are_cut_too(store):
     assert 0 < len(result.rows) < 3000
 
 
+@pytest.mark.parametrize("limit", [None, 10**18])
+def test_all_rows_are_bounded_too(store, limit):
+    """
+    Whoever asks for all rows gets as many as fit a result, so that rows without text do not fill the memory.
+    """
+    rows = "range a from 1 to 3000 step 1 | extend k = 1"
+    result = store.query(
+        f"{rows} | join kind=inner (range b from 1 to 3000 step 1 | extend k = 1) on k", limit=limit
+    )
+    assert result.truncated
+    assert 100_000 < len(result.rows) < 2_000_000
+
+
 def test_now_is_the_moment_of_the_query_each_time(store):
     """
     A kept translation does not keep the time.

@@ -86,6 +86,27 @@ def test_nested_user_attributes_are_taken_apart():
     assert "user_attributes_title" not in reading.values
 
 
+@pytest.mark.parametrize(
+    ("sent", "uuid"),
+    [
+        ({"create": {"_id": "c1"}}, "c1"),
+        ({"create": {"_id": "c1"}, "uuid": None}, "c1"),
+        ({"create": {"_id": "c1"}, "uuid": ""}, "c1"),
+        ({"create": {"_id": "c1"}, "uuid": "u1"}, "u1"),
+        ({"uuid": "u1", "create": {"_id": "c1"}}, "u1"),
+        ({"uuid": "u1"}, "u1"),
+        ({"create": {"_id": None}, "id": 5}, None),
+    ],
+)
+def test_the_id_of_an_event_is_its_uuid_or_that_within_create(sent, uuid):
+    """
+    An event that carries ``create._id`` alone is known by it, and its own uuid goes before.
+    """
+    raw = dumps(sent).encode()
+    row = legacy_row(fields.read(raw), time_us=MOMENT, raw=raw)
+    assert row["uuid_g"] == uuid
+
+
 @pytest.mark.parametrize("raw", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_records_are_read(raw):
     """

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import duckdb
 import pytest
+from msgspec.json import encode
 
 from fixtures.kql_story import EPOCH, FROM_API, MORNING, TWIN, key_of, morning, record, webhook
 from onelogin_connector.errors import Busy, ConfigError, QueryError, Refused, Unavailable
@@ -73,6 +74,17 @@ def test_half_a_surrogate_pair_can_be_queried_and_keeps_its_bytes(store):
         'OneLogin_CL | where user_name_s startswith "Ana" | project user_name_s, event_type_id_d'
     )
     assert found.rows == [("Ana \ufffd", 8)]
+
+
+def test_an_event_is_found_by_its_id_wherever_it_stands(store):
+    """
+    ``UUID`` and ``EventOriginalUid`` hold the id of an event that carries it in one of its two places.
+    """
+    sent = [{"create": {"_id": "c1"}}, {"uuid": "u2"}, {"uuid": "u3", "create": {"_id": "c3"}}, {"id": 4}]
+    store.insert([entry(n, encode(one)) for n, one in enumerate(sent, 1)], EPOCH)
+    found = store.query("OneLogin | sort by UUID asc | project UUID, EventOriginalUid").rows
+    assert found == [("", ""), ("c1", "c1"), ("u2", "u2"), ("u3", "c3")]
+    assert store.query("OneLogin_CL | where uuid_g == 'c1' | project create__id_g").rows == [("c1",)]
 
 
 def test_a_repeated_batch_changes_nothing(store):

@@ -117,6 +117,9 @@ def read(raw: bytes) -> Reading:
                 more[name] = value
         else:
             _read_known(name, value, values, more, is_number=is_number)
+    if "create_id" in values:
+        # an event that carries only this one is known by it
+        values.setdefault("uuid", values["create_id"])
     return Reading(values, more)
 
 

@@ -27,6 +27,7 @@ from onelogin_connector.store.trouble import damaged, is_damage
 
 ROW_LIMIT = 30_000
 LARGEST_RESULT_BYTES = 64 << 20
+CELL_BYTES = 16  # of a value beside its text
 KEPT_TRANSLATIONS = 256
 FETCHED_ROWS = 1_000
 
@@ -82,7 +83,7 @@ class Analyst:
         Run a query.
 
         Args:
-            limit: Most rows; None takes all, and all into memory.
+            limit: Most rows; None takes as many as the bytes of a result allow.
             timeout_seconds: For waiting for its turn and running together.
 
         Raises:
@@ -159,9 +160,10 @@ class Analyst:
         taken = 0
         while fetched := cursor.fetchmany(FETCHED_ROWS):
             for row in fetched:
-                taken += sum(len(value) for value in row if type(value) is str)
+                taken += sum(len(value) for value in row if type(value) is str) + CELL_BYTES * len(row)
                 rows.append(_converted(row, converters))
-            if limit is not None and (len(rows) > limit or taken > LARGEST_RESULT_BYTES):
+            # also where all rows are asked for: a join of nothing with nothing would else fill the memory
+            if taken > LARGEST_RESULT_BYTES or (limit is not None and len(rows) > limit):
                 return columns, rows[:limit], True
         return columns, rows, False
 

@@ -212,7 +212,7 @@ CREATE OR REPLACE VIEW "OneLogin" AS SELECT
     notes AS "Message",
     custom_message AS "CustomMessage",
     account_id AS "AccountId",
-    create_id AS "EventOriginalUid",
+    CASE WHEN create_id = '' THEN uuid ELSE create_id END AS "EventOriginalUid",
     uuid AS "UUID",
     CASE WHEN user_attributes_username <> '' THEN user_attributes_username ELSE known_username END AS "UserAttributesUsername",
     CASE WHEN user_attributes_username <> '' THEN user_attributes_username ELSE known_username END AS "UserAttributesUsername_s",
