@@ -379,7 +379,7 @@ DAMAGES = {
     "zeros at 8192": lambda path: zeroed(path, 8192),
     "zeros at 12288": lambda path: zeroed(path, 12_288),
     "zeros in the middle": lambda path: zeroed(path, path.stat().st_size // 2),
-    "zeros at the end": lambda path: zeroed(path, path.stat().st_size - 270_000),
+    "zeros in its second half": lambda path: zeroed(path, path.stat().st_size // 2, path.stat().st_size // 2),
 }
 
 
