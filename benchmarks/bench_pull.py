@@ -149,7 +149,7 @@ async def _day_down(events_per_day: int) -> list[Row]:
         return [
             Row(f"{name}: until the present", (polled.now - began) / 60, "minutes"),
             Row(f"{name}: calls until then", polled.calls - calls, "calls"),
-            Row(f"{name}: of that, our own work", perf_counter() - cpu, "s"),
+            Row(f"{name}: computing, the simulation included", perf_counter() - cpu, "s"),
         ]
 
 
