@@ -101,7 +101,7 @@ def tell(random: Random, manner: Manner, count: int) -> Story:
 def _likeness(event: Truth) -> tuple[Any, ...]:
     """Return what nobody could tell two events apart by, if each were told by one channel alone."""
     tolerated = "Correlation_id" in str(event.fields["notes"])
-    fields = (str(event.fields[name]) for name in FINGERPRINT)
+    fields = (str(event.fields[name] or "") for name in FINGERPRINT)
     return (None if tolerated else event.told_second, *fields)
 
 
