@@ -51,7 +51,7 @@ docs: $(STAMP) ## write the generated pages of docs/ anew
 lock: ## resolve requirements/*.txt anew (needs uv; ARGS=--upgrade for newer versions)
 	@command -v uv >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv' >&2; exit 1; }
 	@$(LOCK) -o requirements/base.txt
-	@$(LOCK) --extra dev -o requirements/dev.txt
+	@$(LOCK) --extra azure --extra dev -o requirements/dev.txt
 
 clean: ## remove .venv and caches; data stays
 	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
