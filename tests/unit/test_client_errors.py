@@ -14,9 +14,9 @@ import httpx2
 import pytest
 
 from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized, Unavailable
+from onelogin_connector.hiding import Hidden
 from onelogin_connector.onelogin.causes import CAUSES
 from onelogin_connector.onelogin.client import EVENTS, USERS
-from onelogin_connector.onelogin.hiding import Hidden
 from unit.answering import (
     CLIENT_ID,
     CLIENT_SECRET,

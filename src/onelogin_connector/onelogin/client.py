@@ -16,11 +16,11 @@ from types import MappingProxyType
 import httpx2
 
 from onelogin_connector.errors import Unavailable
+from onelogin_connector.hiding import Hidden
 from onelogin_connector.onelogin import pages
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.causes import trouble
 from onelogin_connector.onelogin.checking import Checking
-from onelogin_connector.onelogin.hiding import Hidden
 from onelogin_connector.onelogin.pages import EVENTS, MOST_A_PAGE, Page
 from onelogin_connector.onelogin.session import Session
 from onelogin_connector.onelogin.wire import TOTAL_SECONDS, Wire, http_client

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import DecodeError, Raw, Struct
 from msgspec.json import decode
 
-from onelogin_connector.onelogin.hiding import Hidden
+from onelogin_connector.hiding import Hidden
 from onelogin_connector.onelogin.replies import UNREADABLE, unreadable
 from onelogin_connector.onelogin.wire import Reply
 

@@ -15,8 +15,8 @@ from msgspec import DecodeError, Struct, convert
 from msgspec.json import decode
 
 from onelogin_connector.errors import ConnectorError
+from onelogin_connector.hiding import Hidden
 from onelogin_connector.onelogin.causes import trouble
-from onelogin_connector.onelogin.hiding import Hidden
 from onelogin_connector.onelogin.wire import Reply, Wire, http_date_us
 
 UNREADABLE = (DecodeError, RecursionError, UnicodeDecodeError)

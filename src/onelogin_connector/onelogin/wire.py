@@ -26,9 +26,9 @@ from msgspec import Struct
 
 from onelogin_connector import __version__
 from onelogin_connector.errors import ConnectorError
+from onelogin_connector.hiding import Hidden
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.causes import trouble
-from onelogin_connector.onelogin.hiding import Hidden
 from onelogin_connector.setting import HttpUrl, is_loopback
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,3 @@
+"""
+What the sinks for Microsoft's services share: clouds, tokens, and one way to post.
+"""

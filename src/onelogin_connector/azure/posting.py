@@ -1,0 +1,303 @@
+"""
+One POST to a service of Azure, and what its answer means.
+
+What holds for every post: it goes to the given address and nowhere else; redirects are not followed; the
+certificate is verified; cookies are neither kept nor sent; the whole call has a time limit, and of the answer a few
+KiB are read. Whatever comes back ends as a success or as one error of the program's tree, by the table of the
+API's causes. A library's exception never passes: its text may repeat what was sent, so it is replaced, not chained.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from math import ceil
+from re import compile as pattern
+from time import monotonic, time
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from msgspec import DecodeError, Struct
+from msgspec.json import decode
+
+from onelogin_connector import __version__
+from onelogin_connector.azure.causes import TRANSPORT, Api, cause_of, error_of
+from onelogin_connector.errors import ConnectorError
+from onelogin_connector.hiding import Hidden
+from onelogin_connector.setting import HttpUrl, is_loopback
+
+logger = logging.getLogger(__name__)
+
+MOST_ANSWER_BYTES = 64 << 10  # a success is empty, and enough for any error's text
+TOTAL_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0  # the service answers within a second or two, or not at all
+LONGEST_WAIT_SECONDS = 3_600.0  # a longer wish is looked at again after an hour
+_CODE = pattern(r"[A-Za-z0-9_.-]{1,80}")
+_NUMBER = pattern(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+
+
+class Reply(Struct, frozen=True):
+    """
+    A success, or what came instead of one.
+    """
+
+    status: int
+    code: str = ""
+    """The error's code; empty where there is none."""
+    text: str = ""
+    """The error's own words, not cleaned."""
+    wait_seconds: float | None = None
+    """How long the service wants us to wait; None where it does not say."""
+    ahead_seconds: float | None = None
+    """By how much our clock is ahead of the service's; None where it does not tell its time."""
+
+
+class Posting:
+    """
+    Posts to one host over connections that are kept.
+    """
+
+    def __init__(
+        self,
+        origin: HttpUrl,
+        api: Api,
+        hidden: Hidden,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time,
+        total_seconds: float = TOTAL_SECONDS,
+        trust_env: bool = True,
+    ) -> None:
+        """
+        Connect nothing yet.
+
+        Args:
+            origin: What every path is put behind.
+            hidden: The secrets that no message may show.
+            transport: In place of the network, for tests; proxies do not apply then.
+            clock: Unix seconds.
+            total_seconds: For one post, from connecting to the answer's last byte.
+            trust_env: Let the HTTP library read the variables of proxies and certificates; an address of this
+                machine is never reached by a proxy.
+        """
+        self.origin, self.api = origin, api
+        self.last_status: int | None = None
+        """Of the latest post; None if it brought no answer."""
+        self._hidden = hidden
+        self._transport, self._trust_env = transport, trust_env
+        self._clock, self._total_seconds = clock, total_seconds
+        self._http: httpx2.AsyncClient | None = None
+
+    async def post(
+        self, path: str, body: bytes, headers: Mapping[str, str], *, records: int = 1, about: str = ""
+    ) -> Reply:
+        """
+        Post once, and return the success.
+
+        Args:
+            path: With its query, from the slash on.
+            records: How many the body holds: so many are named by ``Refused``, since the service does not say which.
+            about: What else a message should name, such as the id of the request.
+
+        Raises:
+            Unavailable: Nothing that could be read was answered, or the service wants to be asked later. Whether
+                the records were accepted is not known where the connection broke.
+            Unauthorized: The credential is not accepted, or may not do this.
+            ConfigError: A setting is wrong, so that no records would be accepted.
+            TooLarge: Nothing was accepted; the body is too long.
+            Refused: Nothing was accepted; something in the body is at fault.
+        """
+        reply = await self.ask(path, body, headers)
+        cause = cause_of(self.api, reply.status, reply.code)
+        if cause is None:
+            return reply
+        seen = [f"HTTP {reply.status} {self._hidden.clean(reply.code)}".rstrip() + f" from {self.host}"]
+        seen += [f"“{self._hidden.clean(reply.text)}”"] if reply.text else []
+        raise error_of(
+            cause,
+            "; ".join([*seen, about] if about else seen),
+            wait_seconds=reply.wait_seconds,
+            records=records,
+        )
+
+    async def ask(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """
+        Post once, and return whatever was answered.
+
+        Raises:
+            Unavailable: Nothing that could be read was answered.
+        """
+        self.last_status = None
+        started = monotonic()
+        try:
+            request = self._client().build_request(
+                "POST", f"{self.origin}{path}", headers=dict(headers), content=body
+            )
+            async with asyncio.timeout(self._total_seconds):
+                answer = await self._client().send(request, stream=True, follow_redirects=False)
+                try:
+                    self.last_status = answer.status_code
+                    return await self._read(answer)
+                finally:
+                    await answer.aclose()
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError) as error:
+            raise self._failure(error, monotonic() - started) from None
+
+    async def close(self) -> None:
+        """
+        Close the connections; the next post opens new ones.
+        """
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
+    @property
+    def host(self) -> str:
+        """
+        Name of the host, for messages.
+        """
+        return urlsplit(self.origin).netloc
+
+    def _client(self) -> httpx2.AsyncClient:
+        """
+        Make the client at the first post: it belongs to the event loop in which it is used.
+        """
+        if self._http is None:
+            host = urlsplit(self.origin).hostname or ""
+            try:
+                self._http = httpx2.AsyncClient(
+                    transport=self._transport,
+                    trust_env=self._trust_env and not is_loopback(host),
+                    follow_redirects=False,
+                    timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+                    limits=httpx2.Limits(max_connections=4, max_keepalive_connections=2),
+                    cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+                    headers={
+                        "user-agent": f"onelogin-connector/{__version__}",
+                        "accept": "application/json",
+                        "accept-encoding": "identity",
+                    },
+                )
+            except (ValueError, httpx2.InvalidURL, ImportError):
+                # the text of the original holds the proxy's address, maybe with a password
+                raise error_of(TRANSPORT["proxy-address"], "") from None
+        return self._http
+
+    async def _read(self, answer: httpx2.Response) -> Reply:
+        parts, size = [], 0
+        async for part in answer.aiter_raw():
+            parts.append(part)
+            size += len(part)
+            if size > MOST_ANSWER_BYTES:
+                break
+        code, text = said(b"".join(parts))
+        now = self._clock()
+        date = http_date_seconds(answer.headers.get("date", ""))
+        return Reply(
+            status=answer.status_code,
+            code=code,
+            text=text,
+            wait_seconds=wait_seconds(answer.headers.get("retry-after", ""), now if date is None else date),
+            ahead_seconds=None if date is None else now - date,
+        )
+
+    def _failure(self, error: Exception, seconds: float) -> ConnectorError:
+        """
+        Say in our words why there is no answer.
+        """
+        chain = list(_chain(error))
+        for each in chain:
+            match each:
+                case ssl.SSLCertVerificationError():
+                    return error_of(TRANSPORT["certificate"], f"{self.host}: {each.verify_message}")
+                case socket.gaierror():
+                    return error_of(TRANSPORT["name"], f"{self.host}: {each.strerror}")
+        for each in chain:
+            match each:
+                case httpx2.ProxyError():
+                    return error_of(TRANSPORT["proxy"], self.host)
+                case httpx2.TimeoutException() | TimeoutError():
+                    return error_of(TRANSPORT["timeout"], f"{self.host}, after {seconds:.0f} seconds")
+                case httpx2.ConnectError():
+                    return error_of(TRANSPORT["connection"], f"{self.host}: {_reason(chain)}")
+        return error_of(TRANSPORT["broken"], f"{self.host}: {type(error).__name__}")
+
+
+class _Said(Struct):
+    error: Any = None
+    code: Any = None
+    message: Any = None
+    Error: Any = None
+    Message: Any = None
+
+
+def said(body: bytes) -> tuple[str, str]:
+    """
+    Read an error's code and words: ``{"error": {"code", "message"}}``, or ``{"Error", "Message"}``.
+    """
+    try:
+        outer = decode(body, type=_Said)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return "", ""
+    inner = outer.error if isinstance(outer.error, dict) else {}
+    codes = (inner.get("code"), outer.Error, outer.code, outer.error)
+    texts = (inner.get("message"), outer.Message, outer.message)
+    code = next((each for each in codes if isinstance(each, str) and _CODE.fullmatch(each)), "")
+    return code, next((each for each in texts if isinstance(each, str) and each), "")
+
+
+def wait_seconds(text: str, now: float) -> float | None:
+    """
+    Read ``Retry-After``, in seconds or as a date; at most an hour, None if it says nothing.
+
+    Args:
+        now: Unix seconds; the service's own where it told its time.
+    """
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        return min(float(text), LONGEST_WAIT_SECONDS)
+    moment = http_date_seconds(text)
+    return None if moment is None else min(max(0.0, float(ceil(moment - now))), LONGEST_WAIT_SECONDS)
+
+
+def http_date_seconds(text: str) -> float | None:
+    """
+    Read a date as HTTP writes it, as Unix seconds; None if it is none.
+    """
+    try:
+        moment = parsedate_to_datetime(text)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        return None
+    return seconds if 0 < seconds < 2**32 else None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """
+    Give an exception and those that led to it, within groups too.
+    """
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+
+
+def _reason(chain: list[BaseException]) -> str:
+    """
+    Return what the operating system said, which is our own machine's text.
+    """
+    told = [each.strerror for each in chain if isinstance(each, OSError) and each.errno and each.strerror]
+    return told[0] if told else "no route, or nobody listens"
