@@ -1,5 +1,5 @@
 """
-Serve a simulated account on this machine.
+Serve a simulation on this machine.
 """
 
 import asyncio
@@ -8,11 +8,14 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.simulator.api import Api
 
 GRACE_SECONDS = 1
+DROP = "simulator.drop"
+"""Extension of a scope: a function that ends the connection at once."""
 
 
 class _Server(uvicorn.Server):
@@ -22,6 +25,19 @@ class _Server(uvicorn.Server):
         Leave signals to the program.
         """
         yield
+
+
+class _Protocol(HttpToolsProtocol):
+    def on_message_begin(self) -> None:
+        """
+        Tell the application how it can cut the connection off.
+        """
+        super().on_message_begin()
+        # ASGI's own dictionary has dictionaries alone in it; ours is between us
+        self.scope["extensions"] = {DROP: self._cut_off}  # type: ignore[dict-item]
+
+    def _cut_off(self) -> None:
+        self.transport.abort()
 
 
 def bind(port: int = 0) -> socket.socket:
@@ -57,13 +73,14 @@ def url_of(listener: socket.socket) -> str:
 
 
 @contextlib.asynccontextmanager
-async def serving(api: Api, listener: socket.socket) -> AsyncIterator[str]:
+async def serving(api: ASGIApp, listener: socket.socket) -> AsyncIterator[str]:
     """
     Answer callers until the block ends; gives the address.
     """
     config = uvicorn.Config(
         api,
         loop="none",
+        http=_Protocol,
         ws="none",
         interface="asgi3",
         lifespan="off",
