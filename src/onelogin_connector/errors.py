@@ -9,6 +9,7 @@ The branches say what the caller does next, not where it broke::
     ├── Unavailable            wait, then do the same again
     │   └── JournalFull        wait until a person has made room
     ├── TooLarge               cut the batch and send the parts
+    ├── Partly                 settle the first records of the batch, then send the others
     ├── Refused                these records will never be accepted: dead letters
     ├── Unauthorized           pause, and ask a person for another credential
     ├── BadRecord              one record cannot be read; the others go on
@@ -98,6 +99,34 @@ class Refused(ConnectorError):
         self.reasons = dict(reasons)
         first = next(iter(self.reasons.values()), "")
         super().__init__(f"{len(self.reasons)} records were refused: {first}", action=action)
+
+
+class Partly(ConnectorError):
+    """
+    The destination has settled the first records of the batch alone.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        action: str = "",
+        settled: int = 0,
+        refused: Mapping[int, str] | None = None,
+        then: ConnectorError | None = None,
+    ) -> None:
+        """
+        Say how far it came. The records behind were not accepted, as far as is known.
+
+        Args:
+            settled: How many of the first records were accepted, or refused for good; at least one.
+            refused: Position of a settled record that was refused → why.
+            then: Why it came no further; None where the rest just goes with the next batch.
+        """
+        super().__init__(message, action=action)
+        self.settled = settled
+        self.refused = dict(refused or {})
+        self.then = then
 
 
 class Unauthorized(ConnectorError):

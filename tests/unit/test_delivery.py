@@ -654,3 +654,33 @@ def test_a_sink_that_cannot_open_is_tried_until_it_can():
         assert sink.opened == 3
 
     story(act, Closed())
+
+
+def test_why_only_a_part_was_settled_is_heeded():
+    """
+    The wait that comes with a settled part is kept: first the checkpoint moves, then the rest waits, then it goes.
+    """
+
+    async def act(delivery, sink, log, clock):
+        await until(lambda: delivery.checkpoint.offset == 5)
+        assert offsets(sink) == [1, 2, 3, 4, 5]
+        assert sink.batches == [[1, 2, 3, 4, 5], [4, 5]]
+        assert log.advances == [(3, 0), (5, 0)]
+        assert any(wait >= 30 for wait in clock.waits)
+
+    story(act, FakeSink(script=[Step(settles=3, error=Unavailable(after_seconds=30))]))
+
+
+def test_a_wrong_setting_pauses_and_is_tried_again():
+    """
+    What only a person can mend pauses the sink with the reason; after some minutes it is tried by itself.
+    """
+
+    async def act(delivery, sink, log, clock):
+        await until(lambda: delivery.checkpoint.offset == 5)
+        assert offsets(sink) == [1, 2, 3, 4, 5]
+        assert 300.0 in clock.waits
+        assert delivery.checkpoint.dead == 0
+
+    sink = FakeSink(script=[Step(error=ConfigError("There is no such rule.", action="Set rule_id."))])
+    story(act, sink)

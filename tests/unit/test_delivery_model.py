@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from onelogin_connector.delivery import Delivery, Options
-from onelogin_connector.errors import TooLarge, Unauthorized, Unavailable
+from onelogin_connector.errors import ConfigError, TooLarge, Unauthorized, Unavailable
 from onelogin_connector.event import Kind
 from onelogin_connector.sinks.base import Limits
 from onelogin_connector.status import State
@@ -170,6 +170,12 @@ FAULTS = st.one_of(
     st.just(Step(error=TooLarge())),
     st.just(Step(error=Unauthorized())),
     st.builds(Step, refuses=st.frozensets(st.integers(0, 9), max_size=6)),
+    st.builds(
+        Step,
+        settles=st.integers(1, 5),
+        error=st.sampled_from([None, Unavailable(after_seconds=7), Unauthorized(), ConfigError()]),
+        refuses=st.frozensets(st.integers(0, 5), max_size=3),
+    ),
 )
 KINDS = st.tuples(
     st.sampled_from([Kind.ENTRY, Kind.ENTRY, Kind.TWIN, Kind.CHANGE]), st.integers(0, 5).map(lambda n: n == 0)
@@ -250,5 +256,33 @@ def test_a_destination_with_an_unknown_size_limit_gets_everything_once(poison, m
         assert delivery.checkpoint.delivered == 200 - len(refused)
         assert delivery.checkpoint.dead == len(refused)
         assert len(sink.batches) < 200 / most * 3 + 30, "halving must not try from the top every time"
+
+    asyncio.run(story())
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(
+        st.builds(
+            Step,
+            settles=st.none() | st.integers(1, 5),
+            error=st.sampled_from([None, Unavailable(after_seconds=7), Unauthorized(), ConfigError()]),
+        ),
+        max_size=12,
+    )
+)
+def test_a_part_that_was_settled_never_goes_again(script):
+    """
+    Where a destination settles a part of a batch and then fails, each record is accepted exactly once, in order.
+    """
+
+    async def story():
+        asyncio.get_running_loop().set_default_executor(Inline())
+        sink = FakeSink(limits=Limits(5, 10_000), script=script)
+        world = World(sink, None)
+        world.journal.fill(ONE * 73)
+        delivery = await world.finish()
+        assert [record.offset for record in sink.accepted] == list(range(1, 74))
+        assert delivery.checkpoint.delivered == 73
 
     asyncio.run(story())

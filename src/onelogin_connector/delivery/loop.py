@@ -176,7 +176,7 @@ class Delivery:
             while self.checkpoint.owed and not self._held_up:
                 try:
                     accepted += await self._refill_some(self._read_back)
-                except Unauthorized:
+                except (Unauthorized, ConfigError):
                     raise
                 except Exception as error:  # noqa: BLE001 - as in the loop: wait, and go on
                     await self._failed(error)
@@ -330,7 +330,7 @@ class Delivery:
         """
         text = str(error) if isinstance(error, ConnectorError) else f"{type(error).__name__}: {error}"
         self.status.counts["failures"] += 1
-        if isinstance(error, Unauthorized):
+        if isinstance(error, Unauthorized | ConfigError):
             if not self._pause:
                 self._pause, self._pause_ends = text[:LONGEST_ERROR], True
             return

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from onelogin_connector.batch import Batch
-from onelogin_connector.errors import Refused, TooLarge, Unavailable
+from onelogin_connector.errors import ConnectorError, Partly, Refused, TooLarge, Unavailable
 from onelogin_connector.event import Entry
 from onelogin_connector.sinks.base import Sink
 
@@ -25,6 +25,8 @@ class Outlet:
         """Whether the sink knows by itself how far it has come; then it commits nothing on ``Refused``."""
         self._most = sink.limits.records
         """Records that go in one batch: halved by ``TooLarge``, doubled again by every success."""
+        self._then: ConnectorError | None = None
+        """Why the batch before came no further; raised when what it had settled is safe in the checkpoint."""
 
     async def offer(self, batch: Batch) -> tuple[Batch, Refusals]:
         """
@@ -34,8 +36,11 @@ class Outlet:
             The part that is settled now, and what of it was refused. Never nothing.
 
         Raises:
-            Unavailable, Unauthorized: Nothing is settled.
+            Unavailable, Unauthorized, ConfigError: Nothing is settled.
         """
+        then, self._then = self._then, None
+        if then is not None:
+            raise then
         batch = batch.head(self._most)
         while True:
             try:
@@ -45,6 +50,13 @@ class Outlet:
                     return batch, {0: error.message}
                 batch = batch.head(len(batch.entries) // 2)
                 self._most = len(batch.entries)
+            except Partly as error:
+                self._then = error.then
+                if not 0 < error.settled < len(batch.entries):
+                    raise Unavailable("The sink settled a part of the batch that is none.") from error
+                return batch.head(error.settled), {
+                    at: why for at, why in error.refused.items() if 0 <= at < error.settled
+                }
             except Refused as error:
                 refused = {at: why for at, why in error.reasons.items() if 0 <= at < len(batch.entries)}
                 if not refused:

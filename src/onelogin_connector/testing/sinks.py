@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Struct
 
-from onelogin_connector.errors import ConnectorError, Refused, TooLarge
+from onelogin_connector.errors import ConnectorError, Partly, Refused, TooLarge
 from onelogin_connector.event import LARGEST_RECORD_BYTES, Channel, Entry, Kind, Way
 from onelogin_connector.setting import about, settings_of
 from onelogin_connector.sinks import registry
@@ -82,6 +82,8 @@ class Step:
     hangs: bool = False
     refuses: frozenset[int] = frozenset()
     """Positions, modulo the batch's length."""
+    settles: int | None = None
+    """How many of the first records are settled, where it is less than all; ``error`` is why."""
 
 
 class FakeSink:
@@ -154,6 +156,11 @@ class FakeSink:
             raise TooLarge
         refused = {position % len(batch): "It stood in the script." for position in step.refuses}
         refused |= {at: why for at, record in enumerate(batch) if (why := self._refuse(record)) is not None}
+        if step.settles is not None and 0 < step.settles < len(batch) and self.position is None:
+            self._accept([record for at, record in enumerate(batch[: step.settles]) if at not in refused])
+            now = {at: why for at, why in refused.items() if at < step.settles}
+            then = step.error if isinstance(step.error, ConnectorError) else None
+            raise Partly(settled=step.settles, refused=now, then=then)
         if step.error is not None:
             if step.accepts:
                 self._accept(batch)
@@ -366,13 +373,27 @@ class SinkContract:
 
 
 async def _refusals(sink: Sink, batch: Sequence[Entry]) -> dict[int, str]:
-    try:
-        await sink.send(batch)
-    except Refused as error:
-        return error.reasons
-    except TooLarge as error:
-        return {0: error.message}
-    return {}
+    """
+    Send a batch as the delivery loop does, and return what was refused of it.
+    """
+    refused: dict[int, str] = {}
+    done = 0
+    while done < len(batch):
+        reasons: dict[int, str] = {}
+        settled = most = len(batch) - done
+        try:
+            await sink.send(batch[done:])
+        except Partly as error:
+            settled, reasons, most = error.settled, error.refused, most - 1
+        except Refused as error:
+            reasons = error.reasons
+        except TooLarge as error:
+            reasons = {0: error.message}
+        assert 0 < settled <= most, "a part is neither nothing nor all"
+        assert all(0 <= at < settled for at in reasons), "only settled records are refused"
+        refused |= {done + at: why for at, why in reasons.items()}
+        done += settled
+    return refused
 
 
 def _with_offset(record: Entry, offset: int) -> Entry:
