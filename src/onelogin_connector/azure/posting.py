@@ -26,7 +26,7 @@ from msgspec import DecodeError, Struct
 from msgspec.json import decode
 
 from onelogin_connector import __version__
-from onelogin_connector.azure.causes import TRANSPORT, Api, cause_of, error_of
+from onelogin_connector.azure.causes import STRANGE, TRANSPORT, Api, cause_of, error_of
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.hiding import Hidden
 from onelogin_connector.setting import HttpUrl, is_loopback
@@ -56,6 +56,8 @@ class Reply(Struct, frozen=True):
     """How long the service wants us to wait; None where it does not say."""
     ahead_seconds: float | None = None
     """By how much our clock is ahead of the service's; None where it does not tell its time."""
+    is_page: bool = False
+    """Whether it is a web page, as a proxy or a network's sign-in sends with 200, and no API of Azure ever does."""
 
 
 class Posting:
@@ -115,6 +117,8 @@ class Posting:
         """
         reply = await self.ask(path, body, headers)
         cause = cause_of(self.api, reply.status, reply.code)
+        if cause is None and reply.is_page:
+            cause = STRANGE
         if cause is None:
             return reply
         seen = [f"HTTP {reply.status} {self._hidden.clean(reply.code)}".rstrip() + f" from {self.host}"]
@@ -191,12 +195,18 @@ class Posting:
 
     async def _read(self, answer: httpx2.Response) -> Reply:
         parts, size = [], 0
-        async for part in answer.aiter_raw():
-            parts.append(part)
-            size += len(part)
-            if size > MOST_ANSWER_BYTES:
-                break
-        code, text = said(b"".join(parts))
+        try:
+            async for part in answer.aiter_raw():
+                parts.append(part)
+                size += len(part)
+                if size > MOST_ANSWER_BYTES:
+                    break
+        except httpx2.HTTPError:
+            # the status has said that all was accepted; to send it again would double it
+            if answer.status_code not in self.api.accepted:
+                raise
+        body = b"".join(parts)
+        code, text = said(body)
         now = self._clock()
         date = http_date_seconds(answer.headers.get("date", ""))
         return Reply(
@@ -205,6 +215,7 @@ class Posting:
             text=text,
             wait_seconds=wait_seconds(answer.headers.get("retry-after", ""), now if date is None else date),
             ahead_seconds=None if date is None else now - date,
+            is_page=body.lstrip()[:1] == b"<" or "html" in answer.headers.get("content-type", "").lower(),
         )
 
     def _failure(self, error: Exception, seconds: float) -> ConnectorError:
