@@ -309,7 +309,7 @@ def _simulate(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> No
         flags,
         commands,
         "simulate",
-        "send the webhooks of a simulated company to a connector, and answer as its OneLogin API",
+        "send the webhooks of a simulated company to a connector, answer as its OneLogin API, or as Azure",
     )
     simulate.add_argument(
         "url",
@@ -331,6 +331,13 @@ def _simulate(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> No
         simulate,
         "--api",
         "answer as the company's API on this port of this machine",
+        type=int,
+        metavar="PORT",
+    )
+    flags.add(
+        simulate,
+        "--azure",
+        "answer as Azure on this port of this machine: sign-in, both ingestion APIs, and a workspace to query",
         type=int,
         metavar="PORT",
     )

@@ -217,13 +217,15 @@ class _Bar(AbstractContextManager[Any]):
 
 async def simulate(arguments: Namespace) -> int:
     """
-    Send a simulated company's webhooks, answer for its API, or both, until stopped.
+    Send a simulated company's webhooks, answer for its API, for Azure, or all of it, until stopped.
     """
-    from onelogin_connector.service import demo
+    from onelogin_connector.service import azure_demo, demo
     from onelogin_connector.simulator.credential import CLIENT_ID, CLIENT_SECRET
 
-    if arguments.url is None and arguments.api is None:
-        say("onelogin-connector: Give the URL of a connector, --api with a port, or both.")
+    if arguments.url is None and arguments.api is None and arguments.azure is None:
+        say(
+            "onelogin-connector: Give the URL of a connector, --api or --azure with a port, or several of them."
+        )
         return WRONG_USAGE
     if arguments.url is not None and arguments.token is None:
         say("onelogin-connector: A connector takes webhooks with its token alone; give it with --token.")
@@ -233,6 +235,9 @@ async def simulate(arguments: Namespace) -> int:
             url = await stack.enter_async_context(demo.api_on(arguments.api, seed=arguments.seed))
             print(f"The API of the simulated account answers at {url}")
             print(f"client_id = {CLIENT_ID}\nclient_secret = {CLIENT_SECRET}", flush=True)
+        if arguments.azure is not None:
+            url = await stack.enter_async_context(azure_demo.azure_on(arguments.azure))
+            print(f"Azure is simulated at {url}; sinks for it:\n\n{azure_demo.example(url)}", flush=True)
         if arguments.url is None:
             await asyncio.Event().wait()
         await demo.feed(

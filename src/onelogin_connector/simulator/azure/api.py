@@ -31,6 +31,7 @@ from onelogin_connector.simulator.azure.trouble import Endpoint, Fault, Trouble
 from onelogin_connector.simulator.serving import DROP
 
 KEPT_CALLS = 100_000
+CONTROL = ("/simulator/", "/v1/")
 
 _INGESTION = re.compile(r"/dataCollectionRules/([^/]+)/streams/([^/]+)")
 _TOKEN = re.compile(r"/([^/]+)/oauth2/v2\.0/token")
@@ -182,8 +183,10 @@ class Api:
 
     def note(self, asked: Asked, status: int, fault: Fault | None) -> None:
         """
-        Remember a call.
+        Remember a call of a program; what a person asks of the simulation is none.
         """
+        if asked.path.startswith(CONTROL):
+            return
         self.calls.append(
             Call(
                 at=self.subscription.clock(),
