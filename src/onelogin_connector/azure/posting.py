@@ -56,8 +56,13 @@ class Reply(Struct, frozen=True):
     """How long the service wants us to wait; None where it does not say."""
     ahead_seconds: float | None = None
     """By how much our clock is ahead of the service's; None where it does not tell its time."""
+    body: bytes = b""
+    """As far as it was read."""
     is_page: bool = False
     """Whether it is a web page, as a proxy or a network's sign-in sends with 200, and no API of Azure ever does."""
+
+    def __repr__(self) -> str:
+        return f"Reply(status={self.status}, code={self.code!r})"  # the body may hold a token
 
 
 class Posting:
@@ -213,6 +218,7 @@ class Posting:
             status=answer.status_code,
             code=code,
             text=text,
+            body=body,
             wait_seconds=wait_seconds(answer.headers.get("retry-after", ""), now if date is None else date),
             ahead_seconds=None if date is None else now - date,
             is_page=body.lstrip()[:1] == b"<" or "html" in answer.headers.get("content-type", "").lower(),
