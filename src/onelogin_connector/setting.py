@@ -8,7 +8,7 @@ secret is a ``Secret``.
 """
 
 from ast import AnnAssign, ClassDef, Constant, Expr, Name, parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
 from inspect import getsource
@@ -21,6 +21,9 @@ from urllib.parse import urlsplit
 
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
+
+TAG = "kind"
+"""The key by which a table says which of several it is."""
 
 Reference = tuple[str, str]
 """Where a secret comes from: ``env`` or ``file`` and its name there; ``literal`` for an id that stands as it is."""
@@ -180,6 +183,8 @@ class Setting:
     literal: bool
     table: type[Struct] | None
     """The struct, where the setting is a table of its own."""
+    variants: Mapping[str, type[Struct]]
+    """Kind → struct, where the setting is a table that says by ``kind`` which of several it is; else empty."""
     holds: type | None
     """The plain type within ``| None``; None where there are several."""
 
@@ -210,6 +215,7 @@ def settings_of(struct: type[Struct]) -> list[Setting]:
                 required=entry.required,
                 literal=bool(extra.get("literal")),
                 table=holds if isinstance(holds, type) and issubclass(holds, Struct) else None,
+                variants=_variants(entry.type),
                 holds=holds,
             )
         )
@@ -229,6 +235,15 @@ def _plain(annotation: Any) -> type | None:
         return _plain(rest[0]) if len(rest) == 1 else None
     found: type = get_origin(annotation) or annotation
     return found
+
+
+def _variants(annotation: Any) -> dict[str, type[Struct]]:
+    if get_origin(annotation) is Annotated:
+        return _variants(get_args(annotation)[0])
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    structs = [part for part in parts if isinstance(part, type) and issubclass(part, Struct)]
+    tagged = [struct for struct in structs if struct.__struct_config__.tag_field == TAG]
+    return {str(struct.__struct_config__.tag): struct for struct in tagged}
 
 
 def _texts_below(struct: type[Struct]) -> dict[str, str]:

@@ -121,11 +121,18 @@ class Posting:
             Refused: Nothing was accepted; something in the body is at fault.
         """
         reply = await self.ask(path, body, headers)
+        self.refuse(reply, records=records, about=about)
+        return reply
+
+    def refuse(self, reply: Reply, *, records: int = 1, about: str = "") -> None:
+        """
+        Raise the error that an answer amounts to, as ``post`` does; return if it is a success.
+        """
         cause = cause_of(self.api, reply.status, reply.code)
         if cause is None and reply.is_page:
             cause = STRANGE
         if cause is None:
-            return reply
+            return
         seen = [f"HTTP {reply.status} {self._hidden.clean(reply.code)}".rstrip() + f" from {self.host}"]
         seen += [f"“{self._hidden.clean(reply.text)}”"] if reply.text else []
         raise error_of(

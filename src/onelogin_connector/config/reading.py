@@ -18,7 +18,7 @@ from msgspec import Struct, ValidationError, convert
 
 from onelogin_connector.config.toml import toml_value
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.setting import Secret, Setting, settings_of
+from onelogin_connector.setting import TAG, Secret, Setting, settings_of
 
 AnyStruct = TypeVar("AnyStruct", bound=Struct)
 Place = tuple[str, ...]
@@ -125,6 +125,8 @@ class Reader:
     def _value(self, setting: Setting, value: Any, path: Place) -> Any:
         if setting.table is not None:
             return self.read(setting.table, value, path)
+        if setting.variants:
+            return self._variant(setting, value, path)
         try:
             value = self._prepared(setting, value)
             return convert(
@@ -135,6 +137,21 @@ class Reader:
             )
         except (ValidationError, ValueError) as error:
             raise self.error(path, _in_words(str(error)), _example(setting)) from error
+
+    def _variant(self, setting: Setting, value: Any, path: Place) -> Struct:
+        """
+        Read a table that says which of several it is.
+        """
+        kinds = f"The kinds are {', '.join(setting.variants)}."
+        if not isinstance(value, dict):
+            raise self.error(path, "expected a table", _example(setting))
+        kind = value.get(TAG)
+        if kind is None:
+            raise self.error((*path, TAG), "is missing", kinds)
+        struct = setting.variants.get(kind) if isinstance(kind, str) else None
+        if struct is None:
+            raise self.error((*path, TAG), "there is no such kind", kinds)
+        return self.read(struct, {name: part for name, part in value.items() if name != TAG}, path)
 
     def _prepared(self, setting: Setting, value: Any) -> Any:
         if isinstance(value, str) and setting.unit in UNITS:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from onelogin_connector.config.loading import variables
 from onelogin_connector.config.settings import Connector, JournalOptions, Log, Settings, SinkOptions, Top, Web
 from onelogin_connector.config.toml import changed, key, toml_value
-from onelogin_connector.setting import Secret, Setting, settings_of
+from onelogin_connector.setting import TAG, Secret, Setting, settings_of
 from onelogin_connector.sinks import registry
 
 
@@ -76,15 +76,19 @@ def reference() -> str:
     Return the reference of all settings as Markdown: each table, each kind of sink, each variable.
     """
     sections = [_section(f"`[{name}]`" if name else "Top", text, struct) for name, text, struct in TABLES]
-    sections += [_kind(kind) for kind in registry.kinds()]
+    sections += [section for kind in registry.kinds() for section in _kind(kind)]
     return "\n\n".join([*sections, _variables()]) + "\n"
 
 
-def _kind(kind: str) -> str:
+def _kind(kind: str) -> list[str]:
     summary = (registry.module(kind).__doc__ or "").strip().split("\n\n")[0]
-    return _section(
-        f'`[sinks.NAME]` with `kind = "{kind}"`', summary, registry.settings_type(kind), SINK_KEYS
-    )
+    struct, title = registry.settings_type(kind), f'`[sinks.NAME]` with `kind = "{kind}"`'
+    sections = [_section(title, summary, struct, SINK_KEYS)]
+    for setting in settings_of(struct):
+        for name, variant in setting.variants.items():
+            text = f"Within `{setting.name}` of a sink of kind `{kind}`. {(variant.__doc__ or '').strip()}"
+            sections.append(_section(f'`{setting.name}` with `{TAG} = "{name}"`', text, variant))
+    return sections
 
 
 def _section(title: str, text: str, struct: type[Struct], hidden: Collection[str] = ()) -> str:

@@ -9,7 +9,7 @@ A kind is a module of this folder, named by its file, or an entry point of the g
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from msgspec import Struct
@@ -19,6 +19,8 @@ from onelogin_connector.errors import ConfigError
 
 GROUP = "onelogin_connector.sinks"
 NOT_SINKS = frozenset({"base", "registry"})
+EXTRAS = MappingProxyType({"logs_ingestion": "azure"})
+"""Kind → the extra of our package that brings its libraries."""
 
 
 def kinds() -> list[str]:
@@ -46,7 +48,7 @@ def module(kind: str) -> ModuleType:
     except ImportError as error:
         raise ConfigError(
             f"The sink kind {kind!r} cannot be used: {error}.",
-            action=f"Install what it needs: pip install 'onelogin-connector[{kind}]'.",
+            action=f"Install what it needs: pip install 'onelogin-connector[{EXTRAS.get(kind, kind)}]'.",
         ) from error
     if not isinstance(found, ModuleType):
         raise ConfigError(f"The entry point of the sink kind {kind!r} names no module.")
