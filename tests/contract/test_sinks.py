@@ -7,10 +7,16 @@ from typing import ClassVar
 
 import pytest
 
+from onelogin_connector.setting import Secret
+from onelogin_connector.simulator.azure.api import Api
+from onelogin_connector.simulator.azure.subscription import LEGACY_ID, WORKSPACE_KEY, Subscription
+from onelogin_connector.simulator.azure.trouble import Fault, Trouble
+from onelogin_connector.simulator.azure.wire import Wire
+from onelogin_connector.sinks import data_collector
 from onelogin_connector.sinks.base import Limits
 from onelogin_connector.sinks.store import StoreSink
 from onelogin_connector.store import Store
-from onelogin_connector.testing.sinks import FakeSink, SinkContract
+from onelogin_connector.testing.sinks import A_MOMENT_US, FakeSink, SinkContract, entry
 
 POISON = b'{"notes":"never"}'
 
@@ -64,6 +70,26 @@ class TestStoreSink(SinkContract):
 
     def received(self, sink):
         return [record.raw for record in sink._store.entries(-1, 1_000, "epoch", 1_000)]
+
+
+class TestDataCollector(SinkContract):
+    poison: ClassVar[bytes | None] = POISON
+
+    @pytest.fixture(autouse=True)
+    def azure(self):
+        self.subscription = Subscription(clock=lambda: A_MOMENT_US / 1e6)
+        self.subscription.faults.add(Fault(trouble=Trouble.POISON, containing='"never"'))
+
+    def make(self, folder):
+        settings = data_collector.Settings(
+            workspace_id=LEGACY_ID, workspace_key=Secret(WORKSPACE_KEY), endpoint="http://127.0.0.1:9"
+        )
+        wire = Wire(Api(self.subscription))
+        return data_collector.DataCollector(settings, clock=self.subscription.clock, transport=wire)
+
+    def received(self, sink):
+        rows = self.subscription.legacy.rows("OneLogin_CL")
+        return [entry(int(row["uuid_g"][:8], 16)).raw for row in rows if "uuid_g" in row]
 
 
 class Losing(FakeSink):
