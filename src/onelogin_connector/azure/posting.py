@@ -39,7 +39,7 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0  # the service answers within a second or two, or not at all
 LONGEST_WAIT_SECONDS = 3_600.0  # a longer wish is looked at again after an hour
 _CODE = pattern(r"[A-Za-z0-9_.-]{1,80}")
-_NUMBER = pattern(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+_NUMBER = pattern(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 
 
 class Reply(Struct, frozen=True):

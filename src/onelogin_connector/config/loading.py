@@ -40,6 +40,15 @@ OF_CONNECTOR = {
 }
 """Variable → setting of the default connector, for containers that are set up by variables alone."""
 
+LEGACY_SINK, LEGACY_KIND = "legacy", "data_collector"
+"""Name and kind of the sink that the settings of Microsoft's function make."""
+OF_FUNCTION = {
+    "workspace_id": "WorkspaceID",
+    "workspace_key": "WorkspaceKey",
+    "endpoint": "logAnalyticsUri",
+}
+"""Setting of that sink → setting of the function."""
+
 
 def load(
     path: Path | None,
@@ -82,6 +91,8 @@ def load(
     reader.refuse_unknown(table, on_top + TABLES, ())
     top = reader.read(Top, {key: table[key] for key in on_top if key in table}, ())
     web = reader.read(Web, table.get("web", {}), ("web",))
+    legacy, sinks = _legacy(reader, environ), _sinks(reader, table)
+    _add_legacy_sink(reader, sinks, legacy, origins)
     settings = Settings(
         data_dir=_data_dir(reader, top.data_dir, environ, folder, home or Path.home(), demo=demo),
         secret_key=top.secret_key,
@@ -89,8 +100,8 @@ def load(
         journal=reader.read(JournalOptions, table.get("journal", {}), ("journal",)),
         log=reader.read(Log, table.get("log", {}), ("log",)),
         connectors=_connectors(reader, table),
-        sinks=_sinks(reader, table),
-        legacy=_legacy(reader, environ),
+        sinks=sinks,
+        legacy=legacy,
         path=path,
         warnings=tuple(_warnings(web, table, environ)),
     )
@@ -294,6 +305,34 @@ def _legacy(reader: Reader, environ: Mapping[str, str]) -> Legacy:
     )
 
 
+def _add_legacy_sink(
+    reader: Reader, sinks: dict[str, SinkSettings], legacy: Legacy, origins: dict[Place, str]
+) -> None:
+    """
+    Make the sink that the settings of Microsoft's function mean, unless one of its kind is configured.
+    """
+    if not (legacy.workspace_id and legacy.workspace_key):
+        return
+    if any(sink.kind == LEGACY_KIND for sink in sinks.values()):
+        return
+    if LEGACY_SINK in sinks:
+        raise reader.error(
+            ("sinks", LEGACY_SINK),
+            "this name belongs to the sink that WorkspaceID and WorkspaceKey make",
+            "Rename the sink, or unset these variables.",
+        )
+    part: dict[str, Any] = {
+        "kind": LEGACY_KIND,
+        "workspace_id": legacy.workspace_id,
+        "workspace_key": {"env": "WorkspaceKey"},
+    }
+    if legacy.log_analytics_uri:
+        part["endpoint"] = str(legacy.log_analytics_uri)
+    for key, name in OF_FUNCTION.items():
+        origins["sinks", LEGACY_SINK, key] = f"The environment variable {name}"
+    sinks[LEGACY_SINK] = _sink(reader, LEGACY_SINK, part)
+
+
 def _check_web(reader: Reader, web: Web) -> None:
     if web.webhook_port and web.webhook_port == web.port:
         raise reader.error(("web", "webhook_port"), f"{web.port} is the port of the console already")
@@ -307,6 +346,8 @@ def _check_web(reader: Reader, web: Web) -> None:
 
 def _warnings(web: Web, table: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
     found = []
+    if bool(environ.get("WorkspaceID")) != bool(environ.get("WorkspaceKey")):
+        found.append("Of WorkspaceID and WorkspaceKey only one is set, so no sink is made of them.")
     referred = str(table)
     known = {*variables(), f"{PREFIX}CONFIG"}
     for name, text in environ.items():

@@ -33,6 +33,7 @@ from onelogin_connector.service.letters import Letters
 from onelogin_connector.service.pulling import Pull, required
 from onelogin_connector.service.tokens import WebhookTokens
 from onelogin_connector.service.upkeep import Upkeep
+from onelogin_connector.service.users_stream import UsersStream
 from onelogin_connector.sources.files import Progress, import_file
 from onelogin_connector.sources.polling.backfill import Backfilled, Report
 from onelogin_connector.sources.webhook import WebhookSource
@@ -94,6 +95,8 @@ class Service:
         self.webhooks: dict[str, WebhookSource] = {}
         self.pulls: dict[str, Pull] = {}
         """Of the connectors that have an API credential."""
+        self.user_streams: dict[str, UsersStream] = {}
+        """Of the sinks that are sent users."""
         self.accounts = Accounts(journal, settings.connectors)
         self.connectors = {name: Status(clock) for name in settings.connectors}
         self.letters = Letters(journal, deliveries, clock=clock)
@@ -127,6 +130,8 @@ class Service:
                 continue
             self._watch(f"poller {name}", pull.poller.run)
             self._watch(f"users {name}", pull.keep_users)
+        for name, stream in self.user_streams.items() if not only_store else ():
+            self._watch(f"users stream {name}", stream.run)
         self._watch("upkeep", self.upkeep.run)
         logger.info(
             "Started with %d connectors and %d sinks",

@@ -38,10 +38,10 @@ from onelogin_connector.formats.onelogin_users import User
 from onelogin_connector.setting import HttpUrl, about
 from onelogin_connector.sinks.base import Limits, Stage, StageState
 
-MOST_RECORDS = 2_000  # a call holds some 500 usual rows
+MOST_RECORDS = 4_000  # a call holds some 400 usual rows of OneLogin_CL, and 2,600 of OneLoginEventsV2_CL
 LEAST_BATCH_BYTES = 10_000
-FIRST_GROWTH = 3.0
-"""Bytes of a row per byte of a record before any was seen: columns with their names, and the record in ``Raw``."""
+FIRST_GROWTH = 1.5
+"""Bytes of a row per byte of a record before any was seen: the columns, and the record in ``Raw``."""
 LEAST_GROWTH = 0.1
 SPARE = 1.1
 """Batches are planned a little too large: a row too many costs nothing, one too few is a call that is not full."""

@@ -18,6 +18,7 @@ from onelogin_connector.setting import Secret
 from onelogin_connector.state.database import Database
 from onelogin_connector.state.people import ApiToken, People, Role, Session, User, hashed
 from onelogin_connector.state.polls import Polls
+from onelogin_connector.state.sent_users import SentUsers
 from onelogin_connector.state.vault import Vault
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "People",
     "Role",
     "SavedQuery",
+    "SentUsers",
     "Session",
     "State",
     "User",
@@ -117,6 +119,12 @@ class State:
         self._database = Database(folder / "state.db")
         self.people = People(self._database, clock, hasher or PasswordHasher())
         self.polls = Polls(self._database)
+
+    def sent_users(self, target: str, connector: str) -> SentUsers:
+        """
+        Return what a destination was told of a connector's users.
+        """
+        return SentUsers(self._database, target, connector)
 
     def backup(self, path: Path) -> None:
         """

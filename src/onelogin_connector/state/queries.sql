@@ -219,3 +219,13 @@ ON CONFLICT (connector) DO UPDATE SET mark = excluded.mark;
 -- name: remove_backfill
 -- Forget the backfill of a connector: it is finished.
 DELETE FROM backfills WHERE connector = :connector;
+
+-- name: sent_users
+-- What a destination was last told of the users of a range of ids.
+SELECT id, digest, at FROM sent_users
+WHERE target = :target AND connector = :connector AND id BETWEEN :first AND :last;
+
+-- name: save_sent_user
+-- Replace what a destination was last told of a user.
+INSERT INTO sent_users (target, connector, id, digest, at) VALUES (:target, :connector, :id, :digest, :at)
+ON CONFLICT (target, connector, id) DO UPDATE SET digest = excluded.digest, at = excluded.at;

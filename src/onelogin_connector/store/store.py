@@ -14,6 +14,7 @@ from typing import Any, Self
 from msgspec.json import encode
 
 from onelogin_connector.event import Entry
+from onelogin_connector.formats.onelogin_users import User
 from onelogin_connector.journal.base import Held
 from onelogin_connector.store import completeness, upkeep, users
 from onelogin_connector.store.analyst import ROW_LIMIT, Analyst, Result
@@ -201,6 +202,15 @@ class Store:
             Unavailable: It was not finished; the next call goes on.
         """
         return users.spread(self._database)
+
+    def users(self, connector: str, *, after: int, limit: int) -> list[User]:
+        """
+        Return a connector's users in order of their ids, from after one on.
+
+        Raises:
+            Unavailable: The store cannot be read.
+        """
+        return users.page(self._database, connector, after, limit)
 
     def users_mark(self, connector: str) -> UsersMark | None:
         """

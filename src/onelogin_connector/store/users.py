@@ -16,7 +16,7 @@ import duckdb
 from msgspec import Struct
 
 from onelogin_connector.errors import Unavailable
-from onelogin_connector.formats.onelogin_users import TEXTS, read_user
+from onelogin_connector.formats.onelogin_users import TEXTS, User, read_user
 from onelogin_connector.store.database import Database
 from onelogin_connector.store.trouble import first_line
 
@@ -54,6 +54,9 @@ _SPREAD = f"""
     WHERE person.connector = events.connector AND person.id = events.user_id AND NOT person.spread
         AND events.event_time >= make_timestamp($1::BIGINT) AND events.event_time < make_timestamp($2::BIGINT)
         AND ({_DIFFERS})"""
+_PAGE = f"""
+    SELECT id, status, epoch_us(updated_time), {", ".join(TEXTS)} FROM users
+    WHERE connector = ? AND id > ? ORDER BY id LIMIT ?"""
 _LOOKED_UP = f"""
     UPDATE events SET {", ".join(f"{name} = new.{name}" for name in KNOWN)}
     FROM (
@@ -135,6 +138,21 @@ def look_up(connection: duckdb.DuckDBPyConnection, row_ids: Sequence[int]) -> No
     """
     if row_ids:
         connection.execute(_LOOKED_UP, [list(row_ids)])
+
+
+def page(database: Database, connector: str, after: int, limit: int) -> list[User]:
+    """
+    Return a connector's users in order of their ids, from after one on.
+
+    Raises:
+        Unavailable: The store cannot be read.
+    """
+    with database.read_lock:
+        try:
+            rows = database.reader.execute(_PAGE, [connector, after, limit]).fetchall()
+        except duckdb.Error as error:
+            raise Unavailable(f"The store cannot be read: {first_line(error)}") from error
+    return [User(**dict(zip(("id", "status", "updated_us", *TEXTS), row, strict=True))) for row in rows]
 
 
 def mark(database: Database, connector: str) -> UsersMark | None:
