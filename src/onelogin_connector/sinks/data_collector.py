@@ -26,7 +26,7 @@ from onelogin_connector.azure.data_collector import API, CREDENTIAL_CODES, TARGE
 from onelogin_connector.azure.posting import Posting, Reply
 from onelogin_connector.azure.settling import settle
 from onelogin_connector.azure.signature import PATH, SharedKey, decoded_key
-from onelogin_connector.errors import ConfigError, ConnectorError, Refused, TooLarge
+from onelogin_connector.errors import ConfigError, ConnectorError, Refused, TooLarge, Unavailable
 from onelogin_connector.event import Entry
 from onelogin_connector.formats import collector_record, fields
 from onelogin_connector.hiding import Hidden
@@ -35,6 +35,8 @@ from onelogin_connector.sinks.base import Limits, Stage, StageState
 
 MOST_BODY_BYTES = 24 << 20  # 30 MB are taken, by one page of the documentation 32
 SURELY_TAKEN_BYTES = 1 << 20  # a 404 for less than this is a wrong address, never a size
+LEAST_BODY_BYTES = 65_536
+"""What a proxy on the way may lower the limit to, before that is an error of its own."""
 SKEW_SECONDS = 60.0  # a clock that differs by more is worth a sentence
 EMPTY = b"[]"
 STAGES = ("configuration", "network", "authentication", "table")
@@ -245,6 +247,14 @@ class DataCollector:
             # "not found" is also how this service says "too large"; half of it will tell
             if self._posting.last_status == 404 and records > 1 and len(body) > SURELY_TAKEN_BYTES:
                 raise TooLarge(error.message) from None
+            raise
+        except TooLarge as error:
+            # the service takes this much, so something on the way there does not, and no record is at fault
+            if len(body) <= LEAST_BODY_BYTES:
+                raise Unavailable(
+                    f"Not even {len(body):,} bytes are taken: {error.message}",
+                    action="See whether a proxy between this machine and Azure limits the size of requests.",
+                ) from None
             raise
 
     def _headers(self, body: bytes) -> Mapping[str, str]:
