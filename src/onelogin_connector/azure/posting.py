@@ -11,7 +11,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -207,8 +207,10 @@ class Posting:
 
     async def _read(self, answer: httpx2.Response) -> Reply:
         parts, size = [], 0
+        # what is packed although that was not asked for is not unpacked: it could become any size
+        wanted = answer.headers.get("content-encoding", "identity").strip().lower() == "identity"
         try:
-            async for part in answer.aiter_raw():
+            async for part in answer.aiter_bytes() if wanted else _nothing():
                 parts.append(part)
                 size += len(part)
                 if size > MOST_ANSWER_BYTES:
@@ -239,7 +241,8 @@ class Posting:
         for each in chain:
             match each:
                 case ssl.SSLCertVerificationError():
-                    return error_of(TRANSPORT["certificate"], f"{self.host}: {each.verify_message}")
+                    why = getattr(each, "verify_message", "") or "certificate"
+                    return error_of(TRANSPORT["certificate"], f"{self.host}: {why}")
                 case socket.gaierror():
                     return error_of(TRANSPORT["name"], f"{self.host}: {each.strerror}")
         for each in chain:
@@ -300,6 +303,11 @@ def http_date_seconds(text: str) -> float | None:
     except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None
     return seconds if 0 < seconds < 2**32 else None
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for part in ():
+        yield part
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
