@@ -14,7 +14,6 @@ from typing import Any
 
 from azure.core.exceptions import (
     AzureError,
-    HttpResponseError,
     ServiceRequestError,
     ServiceResponseError,
 )
@@ -62,17 +61,19 @@ class IdentityIssuer:
     """
 
     def __init__(
-        self, make: Callable[[], Any], *, scope: str, hidden: Hidden, missing: Cause = NOT_ACCEPTED
+        self, make: Callable[..., Any], *, scope: str, hidden: Hidden, missing: Cause = NOT_ACCEPTED
     ) -> None:
         """
         Make nothing yet.
 
         Args:
-            make: Makes the credential, with an empty cache.
+            make: Makes the credential, with an empty cache; takes further options of the library.
             missing: What it means that the library finds no identity.
         """
         self._make, self._scope, self._hidden, self._missing = make, scope, hidden, missing
         self._credential: Any = None
+        self._status: int | None = None
+        """Of the library's latest answer; its exceptions do not tell."""
 
     async def grant(self, *, anew: bool) -> Granted:
         """
@@ -83,9 +84,10 @@ class IdentityIssuer:
         """
         if anew:
             await self.close()
+        self._status = None
         try:
             if self._credential is None:
-                self._credential = await to_thread(self._make)
+                self._credential = await to_thread(self._make, raw_response_hook=self._note)
             token = await to_thread(self._credential.get_token, self._scope)
         except (AzureError, OSError, ValueError, RuntimeError, KeyError) as error:
             # a credential that failed may have kept half an answer
@@ -111,15 +113,23 @@ class IdentityIssuer:
         if text:
             cause, number = refusal_of(text)
             return error_of(cause, f"{number}; “{self._hidden.clean(_bare(text))}”")
-        status = next((each.status_code for each in chain if isinstance(each, HttpResponseError)), None)
-        if any(isinstance(each, ServiceRequestError | ServiceResponseError) for each in chain):
-            seen = type(chain[-1]).__name__
-            return error_of(self._missing if self._is_local else UNREACHED, seen)
-        if status is not None and (status >= 500 or status in {408, 429}):
-            return error_of(UNREACHED, f"HTTP {status}")
+        if self._status is not None and (self._status >= 500 or self._status in {408, 429}):
+            return error_of(UNREACHED, f"HTTP {self._status}")
+        said = self._hidden.clean(_bare(str(error)))
+        if any(isinstance(each, FileNotFoundError | PermissionError) for each in chain):
+            return error_of(self._missing, said)
+        # what the HTTP library raises is an OSError, however it is wrapped
+        if any(isinstance(each, ServiceRequestError | ServiceResponseError | OSError) for each in chain):
+            return error_of(NO_IDENTITY if self._is_local else UNREACHED, type(chain[-1]).__name__)
         if any(isinstance(each, CredentialUnavailableError) for each in chain):
-            return error_of(self._missing, self._hidden.clean(_bare(str(error))))
-        return error_of(NOT_ACCEPTED, f"{type(error).__name__}; “{self._hidden.clean(_bare(str(error)))}”")
+            return error_of(self._missing, said)
+        return error_of(NOT_ACCEPTED, f"{type(error).__name__}; “{said}”")
+
+    def _note(self, response: Any) -> None:
+        """
+        Remember the status of an answer; called by the library, in its thread.
+        """
+        self._status = response.http_response.status_code
 
     @property
     def _is_local(self) -> bool:
@@ -136,9 +146,14 @@ def client_secret(
     Return tokens of an application that has a secret.
     """
 
-    def make() -> ClientSecretCredential:
+    def make(**more: Any) -> ClientSecretCredential:
         return ClientSecretCredential(
-            tenant_id, client_id, secret.reveal(), authority=cloud.authority, **(LIMITS | options)
+            tenant_id,
+            client_id,
+            secret.reveal(),
+            authority=cloud.authority,
+            disable_instance_discovery=True,  # the host is ours to know, and asking about it hides what was refused
+            **(LIMITS | options | more),
         )
 
     return IdentityIssuer(make, scope=cloud.scope, hidden=hidden)
@@ -149,8 +164,8 @@ def managed(cloud: Cloud, client_id: str, *, hidden: Hidden, **options: Any) -> 
     Return tokens of the machine's own identity, or of one that was assigned to it.
     """
 
-    def make() -> ManagedIdentityCredential:
-        return ManagedIdentityCredential(client_id=client_id or None, **(LIMITS | options))
+    def make(**more: Any) -> ManagedIdentityCredential:
+        return ManagedIdentityCredential(client_id=client_id or None, **(LIMITS | options | more))
 
     return IdentityIssuer(make, scope=cloud.scope, hidden=hidden, missing=NO_IDENTITY)
 
@@ -163,10 +178,10 @@ def workload(
     """
     named = {"tenant_id": tenant_id, "client_id": client_id, "token_file_path": token_file}
 
-    def make() -> WorkloadIdentityCredential:
+    def make(**more: Any) -> WorkloadIdentityCredential:
         given = {name: value for name, value in named.items() if value}
         try:
-            return WorkloadIdentityCredential(**given, authority=cloud.authority, **(LIMITS | options))
+            return WorkloadIdentityCredential(**given, authority=cloud.authority, **(LIMITS | options | more))
         except ValueError:
             raise CredentialUnavailableError("Not all of tenant, client and token file are known.") from None
 

@@ -78,7 +78,16 @@ def set_up(*, level: str = "INFO", form: str = "auto", stream: TextIO | None = N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # these libraries log each request, and each refusal of what strangers send: nothing here logs per event
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx2", "httpcore2"):
+    # these libraries log each request and each refusal: nothing here logs per event, and what matters is said anyway
+    for name in (
+        "uvicorn",
+        "uvicorn.error",
+        "uvicorn.access",
+        "httpx2",
+        "httpcore2",
+        "azure",
+        "msal",
+        "urllib3",
+    ):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
