@@ -11,7 +11,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -205,21 +205,27 @@ class Posting:
                 raise error_of(TRANSPORT["proxy-address"], "") from None
         return self._http
 
-    async def _read(self, answer: httpx2.Response) -> Reply:
-        parts, size = [], 0
+    async def _body(self, answer: httpx2.Response) -> bytes:
+        """
+        Read as much of an answer's body as says what it is about.
+        """
+        parts: list[bytes] = []
         # what is packed although that was not asked for is not unpacked: it could become any size
-        wanted = answer.headers.get("content-encoding", "identity").strip().lower() == "identity"
+        if answer.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            return b""
         try:
-            async for part in answer.aiter_bytes() if wanted else _nothing():
+            async for part in answer.aiter_bytes():
                 parts.append(part)
-                size += len(part)
-                if size > MOST_ANSWER_BYTES:
+                if sum(map(len, parts)) > MOST_ANSWER_BYTES:
                     break
         except httpx2.HTTPError:
-            # the status has said that all was accepted; to send it again would double it
+            # a status of success has said that all was accepted; to send it again would double it
             if answer.status_code not in self.api.accepted:
                 raise
-        body = b"".join(parts)
+        return b"".join(parts)
+
+    async def _read(self, answer: httpx2.Response) -> Reply:
+        body = await self._body(answer)
         code, text = said(body)
         now = self._clock()
         date = http_date_seconds(answer.headers.get("date", ""))
@@ -303,11 +309,6 @@ def http_date_seconds(text: str) -> float | None:
     except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None
     return seconds if 0 < seconds < 2**32 else None
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    for part in ():
-        yield part
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
