@@ -494,7 +494,7 @@ def test_a_check_that_goes_well_stores_nothing(azure):
         ),
         ({"trouble": Trouble.STATUS, "status": 400, "code": "InvalidLogType"}, "pppf", "log_type"),
         ({"trouble": Trouble.STATUS, "status": 400, "code": "MissingLogType"}, "pppf", "header"),
-        ({"trouble": Trouble.STATUS, "status": 400, "code": "Else"}, "pppf", "refuses the request"),
+        ({"trouble": Trouble.STATUS, "status": 400, "code": "Else"}, "pppf", "even an array without records"),
         ({"trouble": Trouble.STATUS, "status": 400, "code": "InvalidDataFormat"}, "pppp", ""),
     ],
 )

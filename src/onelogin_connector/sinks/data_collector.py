@@ -20,7 +20,6 @@ from httpx2 import AsyncBaseTransport
 from msgspec import Struct
 from msgspec.json import encode
 
-from onelogin_connector.azure.causes import REFUSED, STRANGE, cause_of, error_of
 from onelogin_connector.azure.clouds import CLOUDS, CloudName
 from onelogin_connector.azure.data_collector import API, CREDENTIAL_CODES, TARGET
 from onelogin_connector.azure.posting import Posting, Reply
@@ -38,6 +37,7 @@ SURELY_TAKEN_BYTES = 1 << 20  # a 404 for less than this is a wrong address, nev
 LEAST_BODY_BYTES = 65_536
 """What a proxy on the way may lower the limit to, before that is an error of its own."""
 SKEW_SECONDS = 60.0  # a clock that differs by more is worth a sentence
+SEE_PROXY = "See whether a proxy between this machine and Azure limits or changes requests."
 EMPTY = b"[]"
 STAGES = ("configuration", "network", "authentication", "table")
 
@@ -253,7 +253,7 @@ class DataCollector:
             if len(body) <= LEAST_BODY_BYTES:
                 raise Unavailable(
                     f"Not even {len(body):,} bytes are taken: {error.message}",
-                    action="See whether a proxy between this machine and Azure limits the size of requests.",
+                    action=SEE_PROXY,
                 ) from None
             raise
 
@@ -296,17 +296,19 @@ class DataCollector:
             Unavailable: Nothing that could be read was answered.
         """
         reply = await self._posting.ask(TARGET, EMPTY, self._headers(EMPTY))
-        cause = cause_of(API, reply.status, reply.code)
-        if cause is None and reply.is_page:
-            cause = STRANGE
-        elif reply.status == 400 and reply.code == "InvalidDataFormat":
-            cause = None  # whether it takes an array without records is not documented; all else was in order
-        elif cause is not None and issubclass(cause.error, Refused):
-            cause = REFUSED
-        if cause is None:
-            return reply, None
-        seen = f"HTTP {reply.status} {reply.code}".rstrip() + f" from {self._posting.host}"
-        return reply, error_of(cause, seen, wait_seconds=reply.wait_seconds)
+        if reply.status == 400 and reply.code == "InvalidDataFormat":
+            return (
+                reply,
+                None,
+            )  # whether it takes an array without records is not documented; all else was in order
+        try:
+            self._posting.refuse(reply)
+        except Refused as error:
+            why = f"The service refuses even an array without records: {error.reasons[0]}"
+            return reply, ConfigError(why, action=SEE_PROXY)
+        except ConnectorError as error:
+            return reply, error
+        return reply, None
 
     async def _probed(self) -> list[Stage]:
         """
