@@ -33,6 +33,20 @@ from onelogin_connector.simulator.serving import DROP
 KEPT_CALLS = 100_000
 CONTROL = ("/simulator/", "/v1/")
 
+SAID = "It was asked to go wrong."
+CODES: dict[Endpoint, dict[int, str]] = {
+    Endpoint.INGESTION: {
+        400: "InvalidRequest", 401: "InvalidToken", 403: "OperationFailed", 404: "NotFound",
+        413: "ContentLengthLimitExceeded", 429: "TooManyRequests", 500: "InternalServerError",
+        503: "ServiceUnavailable",
+    },
+    Endpoint.COLLECTOR: {
+        400: "InvalidDataFormat", 403: "InvalidAuthorization", 500: "UnspecifiedError", 503: "ServiceUnavailable",
+    },
+    Endpoint.TOKEN: {400: "invalid_request", 401: "invalid_client", 503: "temporarily_unavailable"},
+}  # fmt: skip
+"""The code that goes with a status where none is asked for; others, as from a gateway, have no body."""
+
 _INGESTION = re.compile(r"/dataCollectionRules/([^/]+)/streams/([^/]+)")
 _TOKEN = re.compile(r"/([^/]+)/oauth2/v2\.0/token")
 _DISCOVERY = re.compile(r"/([^/]+)/v2\.0/\.well-known/openid-configuration")
@@ -126,16 +140,18 @@ class Api:
         if wanted is Trouble.NO_ROLE and where is Endpoint.INGESTION:
             return ingestion.no_role(asked.path.split("/")[2])
         if wanted is Trouble.POISON:
-            return self._refusal(
-                Fault(trouble=wanted, status=400, code=fault.code or "InvalidDataFormat"), where
-            )
+            return self._refusal(Fault(trouble=wanted, status=400, code=fault.code), where)
         if wanted is Trouble.REVOKED:
             self.subscription.entra.revoke()
         return None
 
     def _refusal(self, fault: Fault, where: Endpoint) -> Answer:
         wait = retry_after(fault.retry_after, as_date=fault.retry_as_date, now=self.subscription.clock())
-        code, message = fault.code or "UnspecifiedError", fault.message or "It was asked to go wrong."
+        code, message = fault.code or CODES[where].get(fault.status, ""), fault.message or SAID
+        if not code:
+            return Answer(fault.status, headers=wait)
+        if where is Endpoint.TOKEN:
+            return of_json(fault.status, {"error": code, "error_description": message}, wait)
         if where is Endpoint.COLLECTOR:
             return of_json(fault.status, {"Error": code, "Message": message}, wait)
         return of_json(fault.status, {"error": {"code": code, "message": message}}, wait)

@@ -100,4 +100,8 @@ def retry_after(seconds: float | str | None, *, as_date: bool, now: float) -> di
         return {}
     if isinstance(seconds, str):
         return {"retry-after": seconds}
-    return {"retry-after": formatdate(now + seconds, usegmt=True) if as_date else f"{seconds:g}"}
+    return {"retry-after": formatdate(now + seconds, usegmt=True) if as_date else _number(seconds)}
+
+
+def _number(seconds: float) -> str:
+    return str(int(seconds)) if seconds == int(seconds) else str(seconds)

@@ -3,7 +3,7 @@ A way to the simulation without a network: every fault as the client library tel
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx2
@@ -85,28 +85,25 @@ class _Exchange:
     def response(self, request: httpx2.Request) -> httpx2.Response:
         if self._timed_out:
             raise httpx2.ReadTimeout("No answer came.", request=request)
-        if self._dropped and self._head:
-            return httpx2.Response(
-                self._head["status"], headers=self._head["headers"], stream=_Broken(self._parts, request)
-            )
-        if self._dropped and not self._at:
-            raise httpx2.ConnectError("Nobody listens.", request=request)
-        if self._dropped:
+        if self._dropped and not self._head:
+            if not self._at:
+                raise httpx2.ConnectError("Nobody listens.", request=request)
             error = httpx2.ReadError if self._read_all else httpx2.WriteError
             raise error("The connection was reset.", request=request)
-        body = b"".join(self._parts)
-        return httpx2.Response(self._head["status"], headers=self._head["headers"], content=body)
+        stream = _Parts(self._parts, request, is_whole=not self._dropped)
+        return httpx2.Response(self._head["status"], headers=self._head["headers"], stream=stream)
 
 
-class _Broken(httpx2.AsyncByteStream):
+class _Parts(httpx2.AsyncByteStream):
     """
-    A body that ends too early.
+    A body as it comes, perhaps not to its end.
     """
 
-    def __init__(self, parts: list[bytes], request: httpx2.Request) -> None:
-        self._parts, self._request = parts, request
+    def __init__(self, parts: list[bytes], request: httpx2.Request, *, is_whole: bool) -> None:
+        self._parts, self._request, self._is_whole = parts, request, is_whole
 
-    async def __aiter__(self) -> Any:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         for part in self._parts:
             yield part
-        raise httpx2.RemoteProtocolError("The peer closed the connection.", request=self._request)
+        if not self._is_whole:
+            raise httpx2.RemoteProtocolError("The peer closed the connection.", request=self._request)
