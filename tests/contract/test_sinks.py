@@ -5,15 +5,22 @@ Every sink keeps the contract of ``sinks/base.py``.
 from pathlib import Path
 from typing import ClassVar
 
+import httpx2
+import msgspec
 import pytest
+from isal.igzip import decompress
+from msgspec.json import decode
 
-from onelogin_connector.setting import Secret
+from onelogin_connector.azure.credentials import StaticTokenCredential
+from onelogin_connector.setting import HttpUrl, Secret
 from onelogin_connector.simulator.azure.api import Api
 from onelogin_connector.simulator.azure.subscription import LEGACY_ID, WORKSPACE_KEY, Subscription
 from onelogin_connector.simulator.azure.trouble import Fault, Trouble
 from onelogin_connector.simulator.azure.wire import Wire
 from onelogin_connector.sinks import data_collector
 from onelogin_connector.sinks.base import Limits
+from onelogin_connector.sinks.logs_ingestion import LogsIngestion, RuleId
+from onelogin_connector.sinks.logs_ingestion import Settings as LogsIngestionSettings
 from onelogin_connector.sinks.store import StoreSink
 from onelogin_connector.store import Store
 from onelogin_connector.testing.sinks import A_MOMENT_US, FakeSink, SinkContract, entry
@@ -90,6 +97,43 @@ class TestDataCollector(SinkContract):
     def received(self, sink):
         rows = self.subscription.legacy.rows("OneLogin_CL")
         return [entry(int(row["uuid_g"][:8], 16)).raw for row in rows if "uuid_g" in row]
+
+
+class Rule:
+    """
+    A data collection rule that keeps records as they came, and refuses a call that holds poison.
+    """
+
+    def __init__(self):
+        self.received = []
+
+    def __call__(self, request):
+        content = decompress(request.content) if "content-encoding" in request.headers else request.content
+        rows = decode(content, type=list[dict[str, msgspec.Raw]])
+        raws = [bytes(row["Raw"]) for row in rows]
+        if POISON in raws:
+            return httpx2.Response(400, json={"error": {"code": "InvalidPayload", "message": "No."}})
+        self.received += raws
+        return httpx2.Response(204)
+
+
+class TestLogsIngestion(SinkContract):
+    poison: ClassVar[bytes | None] = POISON
+
+    @pytest.fixture(autouse=True)
+    def rule(self):
+        self.rule = Rule()
+
+    def make(self, folder):
+        settings = LogsIngestionSettings(
+            endpoint=HttpUrl("https://x.westeurope-1.ingest.monitor.azure.com"),
+            rule_id=RuleId(f"dcr-{'0' * 32}"),
+            credential=StaticTokenCredential(token=Secret("static")),
+        )
+        return LogsIngestion(settings, transport=httpx2.MockTransport(self.rule))
+
+    def received(self, sink):
+        return self.rule.received
 
 
 class Losing(FakeSink):
