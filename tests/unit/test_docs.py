@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import tomllib
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ import onelogin_connector
 from onelogin_connector.cli.arguments import parser
 from onelogin_connector.config import PREFIX, load, variables
 from onelogin_connector.event import Way, read
+from onelogin_connector.sinks import registry
 from onelogin_connector.sources.problems import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +33,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 METRIC = re.compile(r"onelogin_connector_\w+")
 METRIC_ENDS = re.compile(r"_(bucket|sum|count)$")  # of a histogram's samples
 
+SECRET = b64encode(b"a secret of sufficient length").decode()  # a workspace's key is Base64
 SOURCE_TEXT = "\n".join(path.read_text() for path in SOURCE.rglob("*.py"))
 
 
@@ -121,6 +124,27 @@ def test_every_page_is_reached_from_the_readme():
         assert f"docs/{path.name})" in TEXT[ROOT / "README.md"], path.name
     for path in (ROOT / "docs" / "decisions").glob("0*.md"):
         assert f"({path.name})" in TEXT[ROOT / "docs" / "decisions" / "README.md"], path.name
+    sinks = ROOT / "docs" / "sinks" / "README.md"
+    for path in [*sinks.parent.glob("[!R]*.md"), *(ROOT / "docs" / "guides").glob("*.md")]:
+        link = path.name if path.parent == sinks.parent else f"../guides/{path.name}"
+        assert f"({link})" in TEXT[sinks], link
+    assert "(docs/sinks/)" in TEXT[ROOT / "README.md"]
+
+
+def test_every_kind_of_sink_has_its_page():
+    """
+    Each kind is described on a page of its own, whose settings come from the program.
+    """
+    for kind in registry.kinds():
+        assert f"<!-- generated: settings_{kind} -->" in TEXT[ROOT / "docs" / "sinks" / f"{kind}.md"]
+
+
+def test_generated_files_are_current():
+    """
+    The bodies of tables and rules are what the program sends rows for; `make docs` mends them.
+    """
+    for path, text in generator().bodies().items():
+        assert path.read_text() == text, f"{shown(path)}: run: make docs"
 
 
 def test_there_are_examples():
@@ -154,13 +178,13 @@ def test_example_settings_are_accepted(block, tmp_path):
     Every settings example in the pages can be used as it stands, given its secrets.
     """
     secret = tmp_path / "secret"
-    secret.write_text("a secret of sufficient length")
+    secret.write_text(SECRET)
     tomllib.loads(block)
     names = re.findall(r'env = "(\w+)"', block)
     block = re.sub(r'file = "[^"]+"', f'file = "{secret}"', block)
     path = tmp_path / "onelogin-connector.toml"
     path.write_text(block)
-    assert load(path, dict.fromkeys(names, "a secret of sufficient length"), folder=tmp_path)
+    assert load(path, dict.fromkeys(names, SECRET), folder=tmp_path)
 
 
 def test_the_example_event_is_one():

@@ -17,7 +17,7 @@ from onelogin_connector.config.settings import (
     Tls,
     Web,
 )
-from onelogin_connector.config.writing import export, reference, starter
+from onelogin_connector.config.writing import export, reference, reference_of, starter
 from onelogin_connector.setting import HttpUrl, Network, Secret
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "export",
     "load",
     "reference",
+    "reference_of",
     "starter",
     "variables",
 ]

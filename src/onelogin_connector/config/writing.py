@@ -80,6 +80,13 @@ def reference() -> str:
     return "\n\n".join([*sections, _variables()]) + "\n"
 
 
+def reference_of(kind: str) -> str:
+    """
+    Return the reference of one kind of sink as Markdown.
+    """
+    return "\n\n".join(_kind(kind)) + "\n"
+
+
 def _kind(kind: str) -> list[str]:
     summary = (registry.module(kind).__doc__ or "").strip().split("\n\n")[0]
     struct, title = registry.settings_type(kind), f'`[sinks.NAME]` with `kind = "{kind}"`'
