@@ -209,15 +209,16 @@ def test_microsofts_settings_are_understood(load):
     """
     The function app's settings work as they are: the token becomes that of the default connector.
     """
+    workspace = "00000000-1111-2222-3333-444444444444"
     environ = {
         "OneLoginBearerToken": TOKEN,
-        "WorkspaceID": "0000-1111",
+        "WorkspaceID": workspace,
         "WorkspaceKey": "a2V5",
-        "logAnalyticsUri": "https://0000-1111.ods.opinsights.azure.com",
+        "logAnalyticsUri": f"https://{workspace}.ods.opinsights.azure.com",
     }
     found = load(None, environ)
     assert found.connectors["default"].webhook_tokens[0].reveal() == TOKEN
-    assert found.legacy.workspace_id == "0000-1111"
+    assert found.legacy.workspace_id == workspace
     assert found.legacy.workspace_key.reveal() == "a2V5"
     assert found.legacy.log_analytics_uri == environ["logAnalyticsUri"]
     own = load(None, environ | {"ONELOGIN_CONNECTOR_WEBHOOK_TOKEN": "n" * 24})
