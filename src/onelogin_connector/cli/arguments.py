@@ -156,6 +156,9 @@ def _run(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
         "feed it from a simulated company, with its last 24 hours at once, in a data folder of its own",
         action="store_true",
     )
+    flags.add(
+        run, "--azure", "with --demo: deliver into a simulated Microsoft Sentinel too", action="store_true"
+    )
 
 
 def _status(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:

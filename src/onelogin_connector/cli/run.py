@@ -13,9 +13,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from onelogin_connector import __version__
-from onelogin_connector.cli import DONE, FAILED, INTERRUPTED, say
+from onelogin_connector.cli import DONE, FAILED, INTERRUPTED, WRONG_USAGE, say
 from onelogin_connector.config import Settings
-from onelogin_connector.service import Service, build
+from onelogin_connector.service import Service, azure_demo, build
 from onelogin_connector.service.demo import Demo
 from onelogin_connector.service.folder import holder, is_held_by_command
 from onelogin_connector.web.access import Access
@@ -32,14 +32,20 @@ async def run(arguments: Namespace, settings: Settings) -> int:
     """
     Run the service until SIGINT or SIGTERM; a second signal ends it at once.
     """
+    if arguments.azure and not arguments.demo:
+        say("onelogin-connector: --azure belongs to --demo. For sinks of your own, see `simulate --azure`.")
+        return WRONG_USAGE
     stopping = asyncio.Event()
     _obey_signals(stopping)
     async with AsyncExitStack() as stack:
         await _wait_for_command(settings.data_dir)
-        demo = Demo() if arguments.demo else None
+        demo, azure = Demo() if arguments.demo else None, ""
         if demo is not None:
             stack.push_async_callback(demo.stop)
             settings = demo.connected(settings)
+            if arguments.azure:
+                azure = await stack.enter_async_context(azure_demo.azure_on(0))
+                settings = azure_demo.delivering(settings, azure)
         service = build(settings)
         stack.push_async_callback(service.stop)
         access = access_of(service)
@@ -51,6 +57,8 @@ async def run(arguments: Namespace, settings: Settings) -> int:
             await server.start()
         stack.push_async_callback(_stop_all, servers)
         _greet(service, access, url)
+        if azure:
+            print(f"The simulated Azure shows what it was sent at {azure}/simulator/tables", flush=True)
         if demo is not None:
             _start_demo(demo, service, local)
             stack.push_async_callback(demo.stop)  # before the servers end, to which it sends

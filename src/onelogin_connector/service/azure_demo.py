@@ -6,6 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from onelogin_connector.config import Settings, SinkSettings
+from onelogin_connector.setting import HttpUrl, Secret
+
 if TYPE_CHECKING:
     from onelogin_connector.simulator.azure.api import Api
 
@@ -18,7 +23,13 @@ kind = "logs_ingestion"
 endpoint = "{url}"
 rule_id = "{rule}"
 table = "OneLogin_CL"
-credential = {{ kind = "static_token", token = {{ env = "SIMULATED_TOKEN" }} }} # {token}
+
+[sinks.sentinel.credential]
+kind = "client_secret"
+tenant_id = "{tenant}"
+client_id = "{client}"
+client_secret = {{ env = "SIMULATED_SECRET" }} # {secret}
+authority = "{url}"
 
 [sinks.legacy]
 kind = "data_collector"
@@ -56,11 +67,46 @@ def example(url: str) -> str:
     """
     Return the settings of sinks for a simulated Azure, as they stand in the settings file.
     """
-    from onelogin_connector.simulator.azure.subscription import (
-        LEGACY_ID,
-        RULE_ID,
-        STATIC_TOKEN,
-        WORKSPACE_KEY,
+    from onelogin_connector.simulator.azure import subscription
+
+    return EXAMPLE.format(
+        url=url,
+        rule=subscription.RULE_ID,
+        tenant=subscription.TENANT_ID,
+        client=subscription.CLIENT_ID,
+        secret=subscription.CLIENT_SECRET,
+        workspace=subscription.LEGACY_ID,
+        key=subscription.WORKSPACE_KEY,
     )
 
-    return EXAMPLE.format(url=url, rule=RULE_ID, token=STATIC_TOKEN, workspace=LEGACY_ID, key=WORKSPACE_KEY)
+
+def delivering(settings: Settings, url: str) -> Settings:
+    """
+    Return the settings with sinks into a simulated Azure by both of its APIs; those of the same names stay.
+    """
+    from onelogin_connector.azure.credentials import ClientSecret
+    from onelogin_connector.simulator.azure import subscription
+    from onelogin_connector.sinks import data_collector, logs_ingestion
+
+    address = HttpUrl(url)
+    credential = ClientSecret(
+        tenant_id=subscription.TENANT_ID,
+        client_id=subscription.CLIENT_ID,
+        client_secret=Secret(subscription.CLIENT_SECRET),
+        authority=address,
+    )
+    sentinel = logs_ingestion.Settings(
+        endpoint=address,
+        rule_id=logs_ingestion.RuleId(subscription.RULE_ID),
+        credential=credential,
+    )
+    legacy = data_collector.Settings(
+        workspace_id=data_collector.WorkspaceId(subscription.LEGACY_ID),
+        workspace_key=Secret(subscription.WORKSPACE_KEY),
+        endpoint=address,
+    )
+    added = {
+        "sentinel": SinkSettings(kind="logs_ingestion", settings=sentinel),
+        "legacy": SinkSettings(kind="data_collector", settings=legacy),
+    }
+    return structs.replace(settings, sinks=added | settings.sinks)
