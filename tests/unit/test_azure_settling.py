@@ -129,6 +129,17 @@ def test_no_record_is_held_at_fault_before_the_service_has_proved_well():
     assert service.calls == 1
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 9])
+def test_no_record_is_held_at_fault_that_was_not_refused_alone(count):
+    """
+    A refusal that does not come again blames nobody; a single record was alone from the start.
+    """
+    service = Service(faults=[Refused(dict.fromkeys(range(count), "A whim."))])
+    refused = asyncio.run(everything(service, count, count))
+    assert refused == ({0: "A whim."} if count == 1 else {})
+    assert service.accepted == (list(range(count)) if count > 1 else [])
+
+
 def test_too_large_is_no_reason_to_ask_for_proof():
     """
     A call that is only too large shows by itself that the service listens.

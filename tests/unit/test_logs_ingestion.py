@@ -258,6 +258,23 @@ def test_a_proxy_with_a_smaller_limit_is_adapted_to():
     assert [trace.outcome for trace in sink.traces].count("HTTP 413") < 8
 
 
+def test_a_smaller_limit_is_forgotten_by_and_by():
+    """
+    When the proxy is gone, calls grow back to what the service takes.
+    """
+    azure = Azure()
+
+    async def act(sink):
+        sink._most_bytes = 200_000
+        for _ in range(200):
+            with pytest.raises(Partly):
+                await sink.send([large(offset, 50_000) for offset in range(1, 21)])
+
+    azure.run(act)
+    assert azure.sink.traces[0].rows_bytes < 200_000
+    assert azure.sink.traces[-1].rows_bytes > LARGEST_CALL_BYTES - 110_000
+
+
 def test_a_proxy_that_takes_nothing_is_no_fault_of_records():
     """
     A limit so small that usual calls cannot pass is told, and nothing becomes a dead letter.

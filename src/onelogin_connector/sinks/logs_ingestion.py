@@ -317,12 +317,8 @@ class LogsIngestion:
         try:
             await self._calls.post(stream, body, offsets=offsets, rows=rows)
         except TooLarge as error:
-            # the service takes this much, so something on the way there does not
             if body.rows_bytes <= LEAST_CALL_BYTES:
-                raise Unavailable(
-                    f"Not even {body.rows_bytes:,} bytes are taken: {error.message}",
-                    action="See whether a proxy between this machine and Azure limits the size of requests.",
-                ) from None
+                raise _too_small(body, error) from None
             self._most_bytes = max(LEAST_CALL_BYTES, body.rows_bytes // 2)
             raise
         # whatever it was, it may be gone
@@ -353,7 +349,19 @@ class LogsIngestion:
                 f"The service refuses even an empty call: {next(iter(error.reasons.values()))}",
                 action="Compare endpoint, rule_id and stream with the rule in the Azure portal.",
             ) from None
+        except TooLarge as error:
+            raise _too_small(body_of(EMPTY), error) from None
         return f"The rule takes rows for the stream {stream}."
+
+
+def _too_small(body: Body, error: TooLarge) -> Unavailable:
+    """
+    Say that something on the way takes less than the service does.
+    """
+    return Unavailable(
+        f"Not even {body.rows_bytes:,} bytes are taken: {error.message}",
+        action="See whether a proxy between this machine and Azure limits the size of requests.",
+    )
 
 
 async def _stage(name: str, step: Callable[[], Awaitable[str]], posting: Posting) -> Stage:
