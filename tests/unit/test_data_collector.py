@@ -176,10 +176,8 @@ def test_events_arrive_in_their_columns(azure):
     assert not azure.subscription.legacy.lost
 
 
-def test_posts_stay_below_the_limit(azure):
-    """
-    However large the records, each post stays far below the service's limit, and all arrive.
-    """
+def wide_record():
+    """Return the rest of a record whose texts have all the bytes that a column holds."""
     names = [
         "notes",
         "user_name",
@@ -195,7 +193,14 @@ def test_posts_stay_below_the_limit(azure):
     ]
     names += ["proxy_ip", "entity", "resolution", "ipaddr", "risk_reasons", "actor_system", "operation_name"]
     names += ["error_description", "policy_type", "note_title", "browser_fingerprint", "client_id"]
-    record = json.dumps(dict.fromkeys(names, "x" * 31_990))[1:].encode()
+    return json.dumps(dict.fromkeys(names, "x" * 31_990))[1:].encode()
+
+
+def test_posts_stay_below_the_limit(azure):
+    """
+    However large the records, each post stays far below the service's limit, and all arrive.
+    """
+    record = wide_record()
     assert 0.8 * LARGEST_RECORD_BYTES < len(record) < LARGEST_RECORD_BYTES
     batch = [entry(at, b'{"uuid":"%08x-0000-4000-8000-000000000000",' % at + record) for at in range(1, 36)]
     assert sum(len(each.raw) for each in batch) > MOST_BODY_BYTES
@@ -300,6 +305,32 @@ def test_not_found_is_first_taken_for_too_large():
     assert sizes[0] > 3_000_000
     assert sizes[-1] < 1 << 20
     assert len(sizes) <= 3
+
+
+def test_not_found_of_one_large_record_is_no_dead_letter():
+    """
+    A record that cannot be halved is far below the limit, so its 404 is the address again.
+    """
+    names = (
+        "trusted_idp",
+        "mapping",
+        "user_field",
+        "certificate",
+        "otp_device",
+        "radius_config",
+        "imported_user",
+    )
+    more = "".join(f'"{name}_name":"{"x" * 31_990}",' for name in names)
+    large = entry(1, b"{" + more.encode() + wide_record())
+    sizes = []
+
+    def handler(request):
+        sizes.append(len(request.content))
+        return answer(404)
+
+    with pytest.raises(ConfigError, match="no Data Collector"):
+        asyncio.run(answering(handler).send([large]))
+    assert sizes[0] > 1 << 20
 
 
 def test_not_found_of_a_large_post_is_cut():
@@ -486,6 +517,8 @@ def test_a_check_that_goes_well_stores_nothing(azure):
         ({"trouble": Trouble.STATUS, "status": 404}, "pfss", "no Data Collector at this address"),
         ({"trouble": Trouble.STATUS, "status": 503}, "pfss", "cannot answer at the moment"),
         ({"trouble": Trouble.STATUS, "status": 403, "code": "InvalidAuthorization"}, "ppfs", "this key"),
+        ({"trouble": Trouble.STATUS, "status": 401}, "ppfs", "this key"),
+        ({"trouble": Trouble.STATUS, "status": 403, "code": "Else"}, "ppfs", "this key"),
         ({"trouble": Trouble.STATUS, "status": 400, "code": "InactiveCustomer"}, "ppfs", "has been closed"),
         (
             {"trouble": Trouble.STATUS, "status": 400, "code": "InvalidCustomerId"},
