@@ -4,12 +4,14 @@ Delivery into both ingestion APIs under every fault: each event accepted once wh
 
 import asyncio
 import math
+import re
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.json import encode
 
 from onelogin_connector.azure.credentials import ClientSecret
 from onelogin_connector.delivery import Options
@@ -85,6 +87,16 @@ def test_without_a_fault_everything_arrives_at_once(kind):
     assert world.delivery.status.counts["failures"] == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_backlog_goes_out_in_full_calls(kind):
+    """No call is refused for its size, and few calls carry it."""
+    world = told(kind, 3_000)
+    calls = [call for call in world.api.calls if call.rows]
+    assert {call.status for call in world.api.calls} <= {200, 204}
+    size = sum(len(encode(row)) for row in world.rows())
+    assert len(calls) <= (math.ceil(size / (0.8 * 1_048_576)) + 1 if kind == "logs_ingestion" else 3)
+
+
 TRANSIENT = {
     "408": {"trouble": "status", "status": 408, "times": 3},
     "429": {"trouble": "status", "status": 429, "times": 3},
@@ -96,6 +108,7 @@ TRANSIENT = {
     "403": {"trouble": "status", "status": 403, "times": 3},
     "404": {"trouble": "status", "status": 404, "times": 3},
     "409": {"trouble": "status", "status": 409, "times": 3},
+    "400 once": {"trouble": "status", "status": 400, "times": 1},
     "413 for one": {"trouble": "status", "status": 413, "times": 1},
     "413 for some": {"trouble": "status", "status": 413, "times": 4},
     "connection refused": {"trouble": "down", "times": 3},
@@ -116,6 +129,10 @@ def test_what_passes_costs_nothing(kind, fault):
     where = Endpoint.INGESTION if kind == "logs_ingestion" else Endpoint.COLLECTOR
     world = told(kind, where=where, **fault)
     assert any(call.trouble for call in world.api.calls), "the fault was never met"
+    errors = [error for _, _, error in world.states if error]
+    assert not [error for error in errors if re.match(r"\w+(Error|Timeout|Exception): ", error)], (
+        "not in our words"
+    )
     assert world.now - NOW < 3_600
 
 
