@@ -23,6 +23,13 @@ from onelogin_connector.setting import HttpUrl, Network, Secret, settings_of
 from onelogin_connector.sinks import registry
 
 TOKEN = "t" * 32
+WORKSPACE = "00000000-1111-2222-3333-444444444444"
+FUNCTION = {
+    "WorkspaceID": WORKSPACE,
+    "WorkspaceKey": "a2V5" * 16,
+    "logAnalyticsUri": f"https://{WORKSPACE}.ods.opinsights.azure.com",
+}
+"""Settings of Microsoft's function."""
 WHOLE = """
 data_dir = "kept"
 secret_key = { env = "STATE_KEY" }
@@ -223,6 +230,150 @@ def test_microsofts_settings_are_understood(load):
     assert found.legacy.log_analytics_uri == environ["logAnalyticsUri"]
     own = load(None, environ | {"ONELOGIN_CONNECTOR_WEBHOOK_TOKEN": "n" * 24})
     assert own.connectors["default"].webhook_tokens[0].reveal() == "n" * 24
+
+
+def test_microsofts_workspace_becomes_a_sink(load):
+    """
+    Id and key make a sink of the older API by the name of legacy, beside the store; the address may be left out.
+    """
+    for environ in (FUNCTION, {key: value for key, value in FUNCTION.items() if key != "logAnalyticsUri"}):
+        found = load(None, environ)
+        sink = found.sinks["legacy"]
+        assert sink.kind == "data_collector"
+        assert set(found.sinks) == {"legacy", "store"}
+        assert sink.settings.workspace_id == WORKSPACE
+        assert sink.settings.workspace_key.reveal() == FUNCTION["WorkspaceKey"]
+        assert sink.settings.origin == FUNCTION["logAnalyticsUri"]
+        assert not sink.settings.include_backfill
+        assert not found.warnings
+    again = load(config.export(found), FUNCTION)
+    assert again.sinks == found.sinks
+
+
+def test_a_configured_sink_takes_the_place_of_microsofts_settings(load):
+    """
+    Where a sink of that kind is configured, the function's settings make no other.
+    """
+    text = f"""
+    [sinks.mine]
+    kind = "data_collector"
+    workspace_id = "{WORKSPACE}"
+    workspace_key = {{ env = "WorkspaceKey" }}
+    """
+    assert set(load(text, FUNCTION).sinks) == {"mine", "store"}
+    said = refusal(load, '[sinks.legacy]\nkind = "store"', FUNCTION)
+    assert "WorkspaceID" in said
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"WorkspaceID": "no-guid"}, "WorkspaceID"),
+        ({"WorkspaceKey": "not base64!"}, "WorkspaceKey"),
+        ({"logAnalyticsUri": "http://example.com"}, "logAnalyticsUri"),
+    ],
+)
+def test_microsofts_settings_are_checked_under_their_names(load, changed, said):
+    """
+    What is wrong is named as the person knows it, and not repeated.
+    """
+    text = refusal(load, None, FUNCTION | changed)
+    assert f"The environment variable {said}" in text
+    assert next(iter(changed.values())) not in text
+
+
+@pytest.mark.parametrize("name", ["WorkspaceID", "WorkspaceKey"])
+def test_half_of_microsofts_settings_make_no_sink(load, name):
+    """
+    An id without a key, or the other way round, is said at the start.
+    """
+    found = load(None, {name: FUNCTION[name]})
+    assert "legacy" not in found.sinks
+    assert any("WorkspaceID and WorkspaceKey" in warning for warning in found.warnings)
+
+
+SENTINEL = """
+[sinks.sentinel]
+kind = "logs_ingestion"
+endpoint = "https://x-ab12.westeurope-1.ingest.monitor.azure.com"
+rule_id = "dcr-00000000000000000000000000000000"
+"""
+CREDENTIALS = [
+    'credential = { kind = "managed_identity" }',
+    'credential = { kind = "managed_identity", client_id = "2222" }',
+    'credential = { kind = "workload_identity", token_file = "/run/token" }',
+    'credential = { kind = "static_token", token = { env = "TOKEN" } }',
+    'credential = { kind = "client_secret", tenant_id = "1111", client_id = "2222", client_secret = { file = "secret" } }',
+    '[sinks.sentinel.credential]\nkind = "client_secret"\ntenant_id = "1"\nclient_id = "2"\nclient_secret = { env = "TOKEN" }',
+]
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_a_credential_says_what_it_is(load, credential):
+    """
+    A table with a kind becomes what that kind is, its secrets are resolved within, and an export reads back the same.
+    """
+    found = load(f"{SENTINEL}{credential}", {"TOKEN": "t0ken-value"})
+    chosen = found.sinks["sentinel"].settings.credential
+    assert f'"{chosen.__struct_config__.tag}"' in credential
+    for secret in ("client_secret", "token"):
+        if f"{secret} = {{" in credential:
+            assert getattr(chosen, secret).reveal() in {"t0ken-value", "s3cret-value"}
+    exported = config.export(found)
+    assert "t0ken-value" not in exported
+    assert "s3cret-value" not in exported
+    assert load(exported, {"TOKEN": "t0ken-value"}).sinks == found.sinks
+
+
+@pytest.mark.parametrize(
+    ("credential", "said"),
+    [
+        ("", "[sinks.sentinel] credential: is missing"),
+        ('credential = "secret-value"', "[sinks.sentinel] credential: expected a table"),
+        ("credential = {}", "[sinks.sentinel.credential] kind: is missing"),
+        (
+            'credential = { kind = "certificate" }',
+            "client_secret, managed_identity, workload_identity, static_token",
+        ),
+        ("credential = { kind = 5 }", "there is no such kind"),
+        (
+            'credential = { kind = "managed_identity", tenant_id = "1" }',
+            "[sinks.sentinel.credential] tenant_id",
+        ),
+        (
+            'credential = { kind = "client_secret", tenant_id = "1", client_id = "2" }',
+            "client_secret: is missing",
+        ),
+        ('credential = { kind = "static_token", token = "secret-value" }', "CREDENTIAL_TOKEN"),
+        ('credential = { kind = "static_token", token = { env = "NOWHERE" } }', "NOWHERE is not set"),
+        (
+            (
+                'credential = { kind = "client_secret", tenant_id = "1", client_id = "2", client_secret = { env = "TOKEN" }, '
+                'authority = "https://login.example.com" }'
+            ),
+            "[sinks.sentinel.credential] authority",
+        ),
+        ('endpoint = "x"', "Cannot overwrite"),
+    ],
+)
+def test_a_wrong_credential_is_told_by_its_place(load, credential, said):
+    """
+    The message names the table within the sink, and never what stood there.
+    """
+    text = refusal(load, f"{SENTINEL}{credential}", {"TOKEN": "t0ken-value"})
+    assert said in text
+    assert "secret-value" not in text
+    assert "t0ken-value" not in text
+
+
+def test_the_kinds_of_a_credential_are_in_the_reference():
+    """
+    Each kind has a section with its settings.
+    """
+    text = config.reference()
+    for kind in ("client_secret", "managed_identity", "workload_identity", "static_token"):
+        assert f'`credential` with `kind = "{kind}"`' in text
+    assert "| `token_file` |" in text
 
 
 @pytest.mark.parametrize("name", ["OneLoginBearerToken", "WorkspaceID", "WorkspaceKey", "logAnalyticsUri"])

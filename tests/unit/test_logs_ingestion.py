@@ -266,9 +266,9 @@ def test_a_smaller_limit_is_forgotten_by_and_by():
 
     async def act(sink):
         sink._most_bytes = 200_000
-        for _ in range(200):
+        for _ in range(120):
             with pytest.raises(Partly):
-                await sink.send([large(offset, 50_000) for offset in range(1, 21)])
+                await sink.send([large(offset, 50_000) for offset in range(1, 26)])
 
     azure.run(act)
     assert azure.sink.traces[0].rows_bytes < 200_000

@@ -347,3 +347,24 @@ def read_user_id(raw):
     from msgspec.json import decode
 
     return decode(raw)["user_id"]
+
+
+@given(st.sets(st.integers(0, 60), max_size=30), st.integers(1, 9))
+@settings(max_examples=15)
+def test_users_are_read_back_page_by_page(tmp_path_factory, ids, limit):
+    """
+    In order of their ids and each once, as they were listed; those of another connector are not among them.
+    """
+    store = Store.open(
+        tmp_path_factory.mktemp("users") / "store.duckdb", names=event_types.name, clock=lambda: NOW
+    )
+    people = {id: ANNA | {"id": id, "username": f"u{id}", "updated_at": "2026-01-02T03:04:05Z"} for id in ids}
+    store.set_users(listed(*people.values()), NOW, connector="acme")
+    store.set_users(listed(ANNA), NOW, connector="other")
+    found, after = [], -1
+    while page := store.users("acme", after=after, limit=limit):
+        assert len(page) <= limit
+        found += page
+        after = page[-1].id
+    store.close()
+    assert found == [read_user(dumps(people[id]).encode()) for id in sorted(ids)]
