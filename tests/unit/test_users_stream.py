@@ -13,6 +13,7 @@ from msgspec import structs
 
 from onelogin_connector.errors import ConfigError, Unauthorized, Unavailable
 from onelogin_connector.formats.onelogin_users import User
+from onelogin_connector.service.alarms import Alarms
 from onelogin_connector.service.users_stream import (
     LOOK_SECONDS,
     PAUSE_SECONDS,
@@ -84,8 +85,9 @@ class Story:
     def begin(self, target="sentinel x"):
         """Start the stream, as after a restart."""
         memories = {"acme": self.state.sent_users(target, "acme")}
+        self.alarms = Alarms(lambda: self.now)
         self.stream = UsersStream(
-            "sentinel", self.workspace, self.inventory, memories, clock=lambda: self.now
+            "sentinel", self.workspace, self.inventory, memories, alarms=self.alarms, clock=lambda: self.now
         )
 
     def step(self):
@@ -159,7 +161,10 @@ def test_what_a_person_must_mend_waits_longer(story, error, caplog):
     assert [here.step(), here.step()] == [PAUSE_SECONDS, PAUSE_SECONDS]
     assert here.stream.status.state is State.PAUSED
     assert len([record for record in caplog.records if record.action == "users_stream_failed"]) == 1
+    (alarm,) = here.alarms.standing()
+    assert error.message in alarm.message
     assert here.step() == LOOK_SECONDS
+    assert here.alarms.standing() == []
 
 
 def test_the_unforeseen_does_not_end_it(story, caplog):

@@ -151,7 +151,10 @@ def _user_streams(
             destination = _sink(registry.sink_type(sink.kind), chosen, name, service.clock)
             target = f"{name} {chosen.endpoint} {chosen.rule_id} {stream}"
             memories = {connector: state.sent_users(target, connector) for connector in service.pulls}
-            yield name, UsersStream(name, destination, store, memories, clock=service.clock)
+            yield (
+                name,
+                UsersStream(name, destination, store, memories, alarms=service.alarms, clock=service.clock),
+            )
 
 
 def _skips(settings: Any) -> Skips | None:

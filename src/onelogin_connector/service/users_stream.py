@@ -20,6 +20,7 @@ from msgspec.json import encode
 from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized, Unavailable
 from onelogin_connector.formats.onelogin_users import USERS, User
 from onelogin_connector.retry import backoff_seconds
+from onelogin_connector.service.alarms import Alarms
 from onelogin_connector.status import State, Status
 
 _log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class UsersStream:
         inventory: Inventory,
         memories: Mapping[str, Memory],
         *,
+        alarms: Alarms | None = None,
         clock: Callable[[], float] = time,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
@@ -94,9 +96,10 @@ class UsersStream:
         Send nothing yet.
 
         Args:
-            sink: Its name, for the log.
+            sink: Its name, for log and alarms.
             destination: Belongs to this stream, which closes it.
             memories: Connector → what of its users was sent.
+            alarms: Where a person is told what only a person can mend.
             clock: Unix seconds.
         """
         self.status = Status(clock)
@@ -106,6 +109,7 @@ class UsersStream:
         self._done: dict[str, Any] = {}
         """Connector → mark of the list that was sent to its end."""
         self._failures = 0
+        self._alarms, self._alarm = alarms or Alarms(clock), f"users of {sink}"
 
     async def run(self) -> None:
         """
@@ -125,12 +129,15 @@ class UsersStream:
             for connector in self._memories:
                 await self._send_changed(connector)
         except (Unauthorized, ConfigError) as error:
+            message = f"The sink {self._sink} is not sent users: {error.message}"
+            self._alarms.raise_(self._alarm, message, error.action)
             return self._failed(error, State.PAUSED, PAUSE_SECONDS)
         except Exception as error:  # noqa: BLE001 - the top of a loop that must never stop the rest
             asked = error.after_seconds if isinstance(error, Unavailable) else None
             wait = backoff_seconds(self._failures + 1, asked_seconds=asked)
             return self._failed(error, State.RETRYING, wait)
         self._failures = 0
+        self._alarms.clear(self._alarm)
         self.status.turn(State.OK)
         return LOOK_SECONDS
 
