@@ -59,7 +59,7 @@ def iso_of(when: datetime) -> str:
     """
     Write a moment in UTC as every column of type datetime holds it here.
     """
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond:06d}Z"
+    return f"{when.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def generated(value: Any, now: float) -> tuple[str, bool]:

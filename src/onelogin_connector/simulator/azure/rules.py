@@ -56,8 +56,8 @@ class Rule:
         self.errors: list[dict[str, str]] = []
         """``DCRLogErrors``: what was accepted or refused with an error that the sender may not have seen."""
         self._clock = clock
-        self._roles: dict[str, tuple[float, float]] = {}
-        """Principal → from when until when it may send."""
+        self._roles: dict[str, float] = {}
+        """Principal → from when on it may send."""
         self._limits = (requests_per_minute, bytes_per_minute)
         self._minute, self._requests, self._bytes = -1, 0, 0
         for stream in streams:
@@ -68,7 +68,7 @@ class Rule:
         """
         Assign the role; it takes effect when it has propagated.
         """
-        self._roles[principal] = (self._clock() + after_seconds, float("inf"))
+        self._roles[principal] = self._clock() + after_seconds
 
     def revoke(self, principal: str) -> None:
         """
@@ -80,8 +80,7 @@ class Rule:
         """
         Tell whether somebody may send now.
         """
-        since, until = self._roles.get(principal, (float("inf"), 0.0))
-        return since <= self._clock() < until
+        return self._roles.get(principal, float("inf")) <= self._clock()
 
     def take(self, size: int) -> float | None:
         """
