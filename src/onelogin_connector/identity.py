@@ -67,6 +67,7 @@ DETAILS = (
 DETAIL_BYTES = 9  # one for the field's place in DETAILS, eight of its value's hash
 CORRELATION = "Correlation_id"
 
+_PREFIX = {channel: f"{channel}\0".encode() for channel in Channel}
 _fingerprint_of = attrgetter(*FINGERPRINT)
 _details_of = attrgetter(*DETAILS)
 _encode = json.Encoder(order="sorted").encode
@@ -175,7 +176,8 @@ def native_hash(channel: Channel, native: str) -> bytes:
     """
     Return the 16-byte key of a record's own id.
     """
-    return _hash(f"{channel}\0{native}".encode("utf-8", "surrogatepass"), 16)
+    data = _PREFIX[channel] + native.encode("utf-8", "surrogatepass")
+    return blake2b(data, digest_size=16).digest()
 
 
 def scope_hash(scope: str) -> int:

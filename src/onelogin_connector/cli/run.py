@@ -15,7 +15,7 @@ from pathlib import Path
 from onelogin_connector import __version__
 from onelogin_connector.cli import DONE, FAILED, INTERRUPTED, say
 from onelogin_connector.config import Settings
-from onelogin_connector.service import Service, build
+from onelogin_connector.service import Service, build, interpreter
 from onelogin_connector.service.demo import Demo
 from onelogin_connector.service.folder import holder, is_held_by_command
 from onelogin_connector.web.access import Access
@@ -50,6 +50,7 @@ async def run(arguments: Namespace, settings: Settings) -> int:
         for server in servers:
             await server.start()
         stack.push_async_callback(_stop_all, servers)
+        interpreter.tune()
         _greet(service, access, url)
         if demo is not None:
             _start_demo(demo, service, local)

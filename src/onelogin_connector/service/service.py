@@ -43,13 +43,6 @@ from onelogin_connector.store import HourFigures, Result, Store
 
 logger = logging.getLogger(__name__)
 
-SWITCH_SECONDS = 0.001
-"""
-How long a thread may keep the interpreter while another waits. Python's default of 5 ms is what the event
-loop would wait each time the journal's writer or the store's thread is busy: at a thousand requests a second
-that wait is most of a request's latency.
-"""
-
 SETTLE_SECONDS = 1.0
 """How long a query waits for events that were acknowledged before it and are still on their way."""
 
@@ -384,10 +377,3 @@ def no_store() -> ConfigError:
     Say that there is nothing to ask.
     """
     return ConfigError("The local store is turned off.", action="Set enabled = true under [sinks.store].")
-
-
-def yield_often() -> None:
-    """
-    Let threads of this process take turns quickly; see ``SWITCH_SECONDS``.
-    """
-    sys.setswitchinterval(SWITCH_SECONDS)
