@@ -23,7 +23,7 @@ from unicodedata import normalize
 
 from msgspec import DecodeError, Struct, json
 
-from onelogin_connector.event import LAST_SECOND, Channel, Event, parse_time_us, whole
+from onelogin_connector.event import LAST_SECOND, Channel, Event, mended, parse_time_us, whole
 
 FINGERPRINT = (
     "event_type_id",
@@ -162,7 +162,7 @@ def same_content(one: bytes, other: bytes) -> bool:
 
 
 def _content(raw: bytes) -> dict[str, Any]:
-    record = json.decode(raw)
+    record = json.decode(mended(raw))
     return {name: known for name, value in record.items() if (known := normal(value)) is not None}
 
 

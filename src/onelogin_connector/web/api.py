@@ -125,7 +125,11 @@ class Api:
         id = id_of(request, "dead letter")
         letter = self.service.letters.one(id)
         if letter is None:
-            raise HttpError("not-found", f"There is no dead letter {id}.")
+            raise HttpError(
+                "not-found",
+                f"There is no dead letter {id}.",
+                action="It was replayed or discarded, or never was: /api/v1/dead-letters lists what there is.",
+            )
         return json(
             summary(letter)
             | {
