@@ -31,6 +31,7 @@ from onelogin_connector.service.alarms import Alarms
 from onelogin_connector.service.folder import Folder, scratch
 from onelogin_connector.service.letters import Letters
 from onelogin_connector.service.pulling import Pull, required
+from onelogin_connector.service.sinks import Sinks
 from onelogin_connector.service.tokens import WebhookTokens
 from onelogin_connector.service.upkeep import Upkeep
 from onelogin_connector.sources.files import Progress, import_file
@@ -90,6 +91,7 @@ class Service:
         self.accounts = Accounts(journal, settings.connectors)
         self.connectors = {name: Status(clock) for name in settings.connectors}
         self.letters = Letters(journal, deliveries, clock=clock)
+        self.sinks = Sinks(deliveries)
         self.upkeep = Upkeep(self)
         self.started_at = clock()
         self.new_secrets: list[tuple[str, str]] = []
