@@ -8,6 +8,8 @@ from typing import Protocol
 
 from onelogin_connector.event import Entry, Kind, Offset
 
+LONGEST_BATCH_SECONDS = 1.0
+
 Skips = Callable[[Entry], str | None]
 """An entry → the name of the setting by which the sink is not to get it, or None."""
 
@@ -30,6 +32,11 @@ class Limits(Protocol):
     @property
     def max_batch_seconds(self) -> float:
         """How long an entry may wait for company."""
+        ...
+
+    @property
+    def gives_way(self) -> float:
+        """How long to rest after a full batch while intake is pressed, in times of what the batch took."""
         ...
 
 
@@ -67,6 +74,24 @@ class Batch:
         age = now - min(entry.received_us for entry in self.entries) / 1e6
         # a clock that was set back must not hold events longer than the limit
         return min(limits.max_batch_seconds, max(0.0, limits.max_batch_seconds - age))
+
+    def rest_seconds(self, limits: Limits, *, took_seconds: float, grew: int) -> float:
+        """
+        Return how long to leave the machine to intake after this batch; zero when intake is not pressed.
+
+        A journal that grows by more than a batch while that batch is sent outruns the sink in any case.
+        Then the senders, who wait for an answer, go first, and the backlog is worked off behind them. A
+        backlog alone is no reason to rest: after an outage the sink catches up at full speed beside
+        ordinary traffic.
+
+        Args:
+            took_seconds: How long this batch took.
+            grew: Records that came into the journal in that time.
+        """
+        if not self.full or grew <= len(self.entries):
+            return 0.0
+        # what took longer than that waited for something else, or the clock was set forward
+        return limits.gives_way * min(max(took_seconds, 0.0), LONGEST_BATCH_SECONDS)
 
 
 def cut(

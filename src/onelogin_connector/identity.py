@@ -23,7 +23,7 @@ from unicodedata import normalize
 
 from msgspec import DecodeError, Struct, json
 
-from onelogin_connector.event import LAST_SECOND, Channel, Event, parse_time_us, whole
+from onelogin_connector.event import LAST_SECOND, Channel, Event, mended, parse_time_us, whole
 
 FINGERPRINT = (
     "event_type_id",
@@ -67,6 +67,7 @@ DETAILS = (
 DETAIL_BYTES = 9  # one for the field's place in DETAILS, eight of its value's hash
 CORRELATION = "Correlation_id"
 
+_PREFIX = {channel: f"{channel}\0".encode() for channel in Channel}
 _fingerprint_of = attrgetter(*FINGERPRINT)
 _details_of = attrgetter(*DETAILS)
 _encode = json.Encoder(order="sorted").encode
@@ -161,7 +162,7 @@ def same_content(one: bytes, other: bytes) -> bool:
 
 
 def _content(raw: bytes) -> dict[str, Any]:
-    record = json.decode(raw)
+    record = json.decode(mended(raw))
     return {name: known for name, value in record.items() if (known := normal(value)) is not None}
 
 
@@ -175,7 +176,8 @@ def native_hash(channel: Channel, native: str) -> bytes:
     """
     Return the 16-byte key of a record's own id.
     """
-    return _hash(f"{channel}\0{native}".encode("utf-8", "surrogatepass"), 16)
+    data = _PREFIX[channel] + native.encode("utf-8", "surrogatepass")
+    return blake2b(data, digest_size=16).digest()
 
 
 def scope_hash(scope: str) -> int:

@@ -20,8 +20,8 @@ published, details``. Records with equal digests are interchangeable, so searche
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from msgspec import Struct
@@ -138,12 +138,12 @@ class Placement:
     """The event the record belongs to."""
     fresh: bool = False
     """Whether that event is new, so that this record is to be published as its entry."""
-    moved: list[Slot] = field(default_factory=list)
+    moved: Sequence[Slot] = ()
     """Records placed before that belong to another event now, as they stand."""
     orphan: Slot | None = None
     """A record placed before that lost its partner to a better one and is now an event of its own."""
-    kept_apart: Counter[str] = field(default_factory=Counter)
-    """Fields that contradicted, when the record found no partner."""
+    kept_apart: Counter[str] | None = None
+    """Fields that contradicted, where that is why the record found no partner."""
 
 
 _HEADS = ((b"\1\0", b"\1\1"), (b"\0\0", b"\0\1"))  # webhook, api; free, taken
@@ -222,8 +222,7 @@ class Group:
         if elsewhere:
             self._add(linked)
             placed = self._follow(elsewhere)
-            placed.moved.append(replace(alone, token=placed.token))
-            return Placement(slot.token, moved=placed.moved)
+            return Placement(slot.token, moved=[*placed.moved, replace(alone, token=placed.token)])
         if slot.token != rival.native and not rival.published and self.at_hand(rival):
             self._add(linked)
             self._add(replace(alone, published=True))
@@ -254,16 +253,16 @@ class Group:
         return None
 
     def _follow(self, path: list[Step]) -> Placement:
-        placement = Placement(path[0].place.token)
+        moved: list[Slot] = []
         for step in path:
             self._remove(step.place)
             if step is not path[0]:
                 self._remove(step.record)
                 if step.record.token != step.place.token:
-                    placement.moved.append(replace(step.record, token=step.place.token))
+                    moved.append(replace(step.record, token=step.place.token))
         for step in path:
             self._pair(step)
-        return placement
+        return Placement(path[0].place.token, moved=moved)
 
     def _weaker(self, record: Slot) -> Step | None:
         """

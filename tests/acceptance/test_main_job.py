@@ -111,6 +111,25 @@ def test_commands_work_with_and_without_the_service(program):
     assert not (program.data_dir / "control.sock").exists()
 
 
+def test_a_sink_is_paused_and_resumed_by_command(program):
+    """
+    What comes while the store is paused is kept, and queryable when it goes on.
+    """
+    program.start()
+    paused = program.call("sink", "pause", "store")
+    assert (paused.returncode, "is paused" in paused.stdout) == (0, True), paused.stderr
+    program.post(b'[{"uuid":"a","event_type_id":5,"account_id":1,"notes":"while paused"}]')
+    (store,) = program.status()["sinks"]
+    assert (store["state"], store["lag_events"]) == ("paused", 1)
+    assert program.rows('OneLogin_CL | where notes_s == "while paused"') == []
+    assert program.call("sink", "resume", "store").returncode == 0
+    program.drained()
+    assert len(program.rows('OneLogin_CL | where notes_s == "while paused"')) == 1
+    unknown = program.call("sink", "refill", "siem")
+    assert unknown.returncode == 1
+    assert "The sinks are: store." in unknown.stderr
+
+
 def test_output_is_safe_for_terminals_and_spreadsheets(program):
     """
     CSV has no formulas, and what a query prints for programs is exact.

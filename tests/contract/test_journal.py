@@ -85,6 +85,14 @@ async def test_a_repeat_is_dropped_and_counted(journal: Journal) -> None:
     assert journal.counts()["acme"].duplicates == 3
 
 
+async def test_a_repeat_with_half_a_surrogate_pair_is_dropped(journal: Journal) -> None:
+    """Text that was cut within a character is compared like any other."""
+    upper = "00000001-0000-4000-8000-000000000000".upper()
+    await journal.append([event(1, notes="cut \ud83d")])
+    receipt = await journal.append([event(1, notes="cut \ud83d", uuid=upper, app_name=None)])
+    assert (receipt.entries, receipt.duplicates, receipt.changed) == (0, 1, 0)
+
+
 async def test_a_repeat_with_other_content_is_kept(journal: Journal) -> None:
     """A known id that says something else is counted as changed, and its bytes are kept, once."""
     await journal.append([event(1)])

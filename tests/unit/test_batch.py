@@ -2,6 +2,7 @@
 Batches: nothing is left out between them, and none is larger than its limits.
 """
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +86,24 @@ def test_nothing_makes_no_batch_and_only_twins_make_an_empty_one():
     assert cut([], limits, wants_twins=False) is None
     batch = cut([entry(1, kind=Kind.TWIN), entry(2, kind=Kind.CHANGE)], limits, wants_twins=False)
     assert (batch.entries, batch.up_to, batch.skipped) == ((), 2, ())
+
+
+@pytest.mark.parametrize(
+    ("count", "grew", "took", "rest"),
+    [
+        (5, 4, 0.2, 0.4),  # three were sent while four came
+        (5, 3, 0.2, 0.0),  # the sink keeps up
+        (5, 0, 0.2, 0.0),  # a backlog alone
+        (2, 9, 0.2, 0.0),  # not full: there is no backlog
+        (5, 4, -50.0, 0.0),  # the clock was set back
+        (5, 4, 86_400.0, 2.0),  # or forward
+    ],
+)
+def test_a_full_batch_gives_way_while_more_comes_than_it_took(count, grew, took, rest):
+    """
+    The rest is in proportion to what the batch took, and bounded.
+    """
+    limits = Limits(3, 1_000, gives_way=2.0)
+    batch = cut([entry(number) for number in range(1, count + 1)], limits, wants_twins=False)
+    assert batch.rest_seconds(limits, took_seconds=took, grew=grew) == pytest.approx(rest)
+    assert batch.rest_seconds(Limits(3, 1_000), took_seconds=took, grew=grew) == 0.0

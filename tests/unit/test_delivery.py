@@ -291,6 +291,33 @@ def test_a_lone_event_goes_soon_and_takes_its_company_along():
     story(act, FakeSink(limits=Limits(10, 100_000, max_batch_seconds=0.5)), Journal(0))
 
 
+class Slow(FakeSink):
+    """
+    A sink that takes a tenth of a second per batch; while the first three are sent, more records arrive.
+    """
+
+    async def send(self, batch):
+        await super().send(batch)
+        self.clock.now += 0.1
+        self.log.write(self.coming if len(self.batches) <= 3 else 0)
+
+
+@pytest.mark.parametrize(("coming", "waits"), [(4, [0.2, 0.2, 0.2]), (3, [])])
+def test_a_sink_gives_way_to_intake_only_while_it_is_outrun(coming, waits):
+    """
+    Between full batches it rests while more arrives than it took, and catches up without rests otherwise.
+    """
+
+    async def act(delivery, sink, log, clock):
+        sink.clock, sink.log, sink.coming = clock, log, coming
+        log.write(9)
+        await until(lambda: len(sink.batches) > 3 and not delivery.lag().events)
+        assert clock.waits == [pytest.approx(wait) for wait in waits]
+        assert offsets(sink) == list(range(1, 10 + 3 * coming))
+
+    story(act, Slow(limits=Limits(3, 100_000, gives_way=2.0)), Journal(0))
+
+
 def test_an_event_reaches_its_sink_in_real_time():
     """
     From a real append to the sink it takes about max_batch_seconds, on the real clock.

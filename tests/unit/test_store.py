@@ -3,6 +3,7 @@ The store against hostile records, repeats, and what operators do to it.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -383,39 +384,80 @@ DAMAGES = {
 }
 
 
+READS = {
+    "position": lambda store: store.position(EPOCH),
+    "held": lambda store: store.held(492_360),
+    "stats": lambda store: {name: value for name, value in store.stats().items() if name != "bytes"},
+    "entries": raws,
+    "rows": lambda store: sorted(store.query("OneLogin | summarize count() by tostring(Raw)").rows),
+    "columns": lambda store: sorted(map(str, store.query("OneLogin_CL").rows)),
+    "other columns": lambda store: sorted(map(str, store.query("OneLoginEventsV2_CL").rows)),
+}
+
+
+def readings(path):
+    """Open a store and read all there is: name of the read → what it gave, or its error."""
+    try:
+        store = opened(path)
+    except ConfigError as error:
+        return {"opening": error}
+    found = {}
+    for name, read in READS.items():
+        try:
+            found[name] = read(store)
+        except (ConfigError, QueryError) as error:
+            found[name] = error
+    store.close()
+    return found
+
+
+def filled(path):
+    """Fill a store with some thousand events."""
+    store = opened(path)
+    store.insert([record(n, webhook(n, "12:00:00", 5)) for n in range(1, 3000)], EPOCH)
+    store.close()
+
+
+def errors_of(found, path):
+    """Return the errors among readings, each of which names the file and what to do for its events."""
+    errors = [error for error in found.values() if isinstance(error, Exception)]
+    for error in errors:
+        assert "is damaged" in error.message
+        assert str(path) in error.message
+        assert "Restore a backup" in error.action
+        assert "imported or backfilled" in error.action
+    return errors
+
+
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_file_is_called_damaged(path, damage):
     """
     Whether it shows at the start or when a part is read: the file is named, and what to do for its events.
     """
-    store = opened(path)
-    store.insert([record(n, webhook(n, "12:00:00", 5)) for n in range(1, 3000)], EPOCH)
-    store.close()
+    filled(path)
     damage(path)
-    found = []
-    try:
-        store = opened(path)
-    except ConfigError as error:
-        found.append(error)
-    else:
-        for read in (
-            lambda: store.position(EPOCH),
-            lambda: store.held(492_360),
-            store.stats,
-            lambda: store.entries(0, 10**6, EPOCH, 10**6),
-            lambda: store.query("OneLogin | summarize count() by tostring(Raw)"),
-        ):
-            try:
-                read()
-            except (ConfigError, QueryError) as error:
-                found.append(error)
-        store.close()
-    assert found
-    for error in found:
-        assert "is damaged" in error.message
-        assert str(path) in error.message
-        assert "Restore a backup" in error.action
-        assert "imported or backfilled" in error.action
+    assert errors_of(readings(path), path)
+
+
+def test_damage_anywhere_is_told_or_touches_nothing_that_is_read(path, tmp_path):
+    """
+    Eight kilobytes in each block of the file: every reading is the same as before, or says that the file is damaged.
+    """
+    filled(path)
+    before = readings(path)
+    assert not errors_of(before, path)
+    block, size = 256 * 1024, path.stat().st_size
+    told = []
+    for start in range(12_288, size, block):
+        copy = tmp_path / f"{start}.duckdb"
+        shutil.copy(path, copy)
+        zeroed(copy, start + block // 3, min(8192, size - start))
+        found = readings(copy)
+        told.append(bool(errors_of(found, copy)))
+        for name, value in found.items():
+            assert isinstance(value, Exception) or value == before[name], (start, name)
+        copy.unlink()
+    assert sum(told) > len(told) / 2, told
 
 
 @pytest.mark.parametrize("room", [0, 4_096, 8_192, 12_288])

@@ -29,6 +29,7 @@ MODULES = {
     "backfill": "backfill",
     "simulate": "feed",
     "dead-letters": "letters",
+    "sink": "sink",
     "password": "credentials",
     "token": "credentials",
     "config": "settings",

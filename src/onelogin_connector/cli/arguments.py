@@ -105,6 +105,7 @@ def parser(environ: Mapping[str, str]) -> tuple[ArgumentParser, set[str]]:
         _import,
         _backfill,
         _letters,
+        _sink,
         _password,
         _token,
         _config,
@@ -246,6 +247,20 @@ def _letters(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> Non
         change.add_argument("ids", nargs="*", type=int, metavar="ID")
         flags.add(change, "--all", "all of them", action="store_true")
         _json(flags, change)
+
+
+def _sink(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
+    sink = _command(flags, commands, "sink", "pause or resume a sink, or settle what it is owed")
+    what = sink.add_subparsers(dest="what", metavar="pause|resume|refill|waive", required=True)
+    for name, text in (
+        ("pause", "send it nothing until it is resumed or the service starts again"),
+        ("resume", "go on at once, also out of a wait between attempts"),
+        ("refill", "send it what it is owed, from the local store"),
+        ("waive", "give up what it is owed; counted as skipped"),
+    ):
+        act = _command(flags, what, name, text)
+        act.add_argument("name", metavar="NAME", help="the sink's name in the settings")
+        _json(flags, act)
 
 
 def _password(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:

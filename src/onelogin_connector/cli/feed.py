@@ -136,7 +136,7 @@ def _tell(results: list[dict[str, Any]]) -> None:
         if result.get("first_bad"):
             say(f"{result['file']}: {result['first_bad']}")
     if total["dead"]:
-        say("Some records cannot be read: see `onelogin-connector dead-letters list`.")
+        say("Some records cannot be read; `onelogin-connector dead-letters list` has what there is of them.")
 
 
 async def _import_one(api: Api, name: str, file: BinaryIO, arguments: Namespace) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from onelogin_connector import __version__
 from onelogin_connector.cli import DONE, FAILED, INTERRUPTED, WRONG_USAGE, say
 from onelogin_connector.config import Settings
-from onelogin_connector.service import Service, azure_demo, build
+from onelogin_connector.service import Service, azure_demo, build, interpreter
 from onelogin_connector.service.demo import Demo
 from onelogin_connector.service.folder import holder, is_held_by_command
 from onelogin_connector.web.access import Access
@@ -56,6 +56,7 @@ async def run(arguments: Namespace, settings: Settings) -> int:
         for server in servers:
             await server.start()
         stack.push_async_callback(_stop_all, servers)
+        interpreter.tune()
         _greet(service, access, url)
         if azure:
             print(f"The simulated Azure shows what it was sent at {azure}/simulator/tables", flush=True)

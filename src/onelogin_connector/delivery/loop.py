@@ -222,12 +222,18 @@ class Delivery:
         self._batch = self._batch or await self._next()
         if self._batch is None or self._held_up:
             return
+        began, before = self._clock(), self._last_offset()
         async with self._one_at_a_time:
-            outcome = self._progress.judge(*await self._outlet.offer(self._batch))
+            sent, refused = await self._outlet.offer(self._batch)
+            outcome = self._progress.judge(sent, refused)
             self._batch = None
             await self._progress.conclude(outcome)
         self._after(outcome)
         await self._detach_if_overrun()
+        grew = self._last_offset() - before
+        rest = sent.rest_seconds(self.sink.limits, took_seconds=self._clock() - began, grew=grew)
+        if rest and not self._held_up:
+            await self._rest(rest)
 
     async def _stay_paused(self) -> None:
         self._turn(State.PAUSED, self._pause)

@@ -147,7 +147,7 @@ class Intake:
         self._remember(placed, self.tables.next_offset())
         if placement.fresh:
             counts.unverified += placed.record.unverified
-            for name, times in placement.kept_apart.items():
+            for name, times in (placement.kept_apart or {}).items():
                 counts.contradictions[name] = counts.contradictions.get(name, 0) + times
         self._publish(placed, placement, key=placed.native)
         return placement.fresh

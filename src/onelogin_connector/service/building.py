@@ -21,7 +21,7 @@ from onelogin_connector.service.backup import JOURNAL, STORE
 from onelogin_connector.service.first_start import first_secrets
 from onelogin_connector.service.folder import SCRATCH, SERVICE, Folder
 from onelogin_connector.service.pulling import Pull
-from onelogin_connector.service.service import Service, yield_often
+from onelogin_connector.service.service import Service
 from onelogin_connector.service.users_stream import UsersStream
 from onelogin_connector.sinks import registry
 from onelogin_connector.sources.webhook import Options as WebhookOptions
@@ -42,7 +42,6 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time, purpose
         ConfigError: The folder cannot be used, or a setting does not fit it.
         Busy: Another process uses the folder.
     """
-    yield_often()
     with ExitStack() as opened:
         folder = Folder(settings.data_dir, purpose=purpose)
         opened.callback(folder.release)

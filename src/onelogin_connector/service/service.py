@@ -31,6 +31,7 @@ from onelogin_connector.service.alarms import Alarms
 from onelogin_connector.service.folder import Folder, scratch
 from onelogin_connector.service.letters import Letters
 from onelogin_connector.service.pulling import Pull, required
+from onelogin_connector.service.sinks import Sinks
 from onelogin_connector.service.tokens import WebhookTokens
 from onelogin_connector.service.upkeep import Upkeep
 from onelogin_connector.service.users_stream import UsersStream
@@ -43,13 +44,6 @@ from onelogin_connector.status import Status
 from onelogin_connector.store import HourFigures, Result, Store
 
 logger = logging.getLogger(__name__)
-
-SWITCH_SECONDS = 0.001
-"""
-How long a thread may keep the interpreter while another waits. Python's default of 5 ms is what the event
-loop would wait each time the journal's writer or the store's thread is busy: at a thousand requests a second
-that wait is most of a request's latency.
-"""
 
 SETTLE_SECONDS = 1.0
 """How long a query waits for events that were acknowledged before it and are still on their way."""
@@ -100,6 +94,7 @@ class Service:
         self.accounts = Accounts(journal, settings.connectors)
         self.connectors = {name: Status(clock) for name in settings.connectors}
         self.letters = Letters(journal, deliveries, clock=clock)
+        self.sinks = Sinks(deliveries)
         self.upkeep = Upkeep(self)
         self.started_at = clock()
         self.new_secrets: list[tuple[str, str]] = []
@@ -389,10 +384,3 @@ def no_store() -> ConfigError:
     Say that there is nothing to ask.
     """
     return ConfigError("The local store is turned off.", action="Set enabled = true under [sinks.store].")
-
-
-def yield_often() -> None:
-    """
-    Let threads of this process take turns quickly; see ``SWITCH_SECONDS``.
-    """
-    sys.setswitchinterval(SWITCH_SECONDS)

@@ -26,6 +26,12 @@ class Limits(Struct, frozen=True):
     size_bytes: int
     """Sum of the raw records' bytes."""
     max_batch_seconds: float = 0.5
+    gives_way: float = 0.0
+    """
+    How long the loop rests after a full batch, in times of what the batch took, while the journal grows
+    faster than the sink takes. For a sink that uses the processors which intake needs; one that waits for
+    a network does not.
+    """
 
 
 class Sink(Protocol):

@@ -3,7 +3,8 @@ The local store: a DuckDB file beside the journal, queryable by KQL.
 
 Exactly once: rows and position commit together, so a batch that is sent again changes nothing. It takes
 batches of up to 2,000 records, some 20,000 records/s on one core; of 1,000 a quarter less, since a statement
-costs as much to plan as 300 rows to insert, while commits of 50,000 rows stall for seconds.
+costs as much to plan as 300 rows to insert, while commits of 50,000 rows stall for seconds. While senders
+press it gives way to them: they wait for an answer, and nobody waits for a row.
 An event's record from the other channel is merged into the event's row. What is older than
 ``retention_days`` is removed.
 """
@@ -54,7 +55,7 @@ class StoreSink:
 
     kind: ClassVar[str] = "store"
     wants_twins: ClassVar[bool] = True
-    limits = Limits(records=2_000, size_bytes=8 << 20)
+    limits = Limits(records=2_000, size_bytes=8 << 20, gives_way=2.0)
 
     def __init__(self, store: Store, epoch: Callable[[], str]) -> None:
         """

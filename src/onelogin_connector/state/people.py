@@ -132,7 +132,8 @@ class People:
         name, digest = name.strip().lower(), self._hash(password)
         with self._database.transaction():
             if not self._database.change("set_password", name=name, password_hash=digest):
-                raise ConfigError(f"There is no user {name}.")
+                known = ", ".join(user.name for user in self.users())
+                raise ConfigError(f"There is no user {name}.", action=f"The users are: {known}.")
             self._database.change("end_sessions", user=name)
             self._database.change("end_links", user=name)
 

@@ -125,7 +125,11 @@ class Api:
         id = id_of(request, "dead letter")
         letter = self.service.letters.one(id)
         if letter is None:
-            raise HttpError("not-found", f"There is no dead letter {id}.")
+            raise HttpError(
+                "not-found",
+                f"There is no dead letter {id}.",
+                action="It was replayed or discarded, or never was: /api/v1/dead-letters lists what there is.",
+            )
         return json(
             summary(letter)
             | {
@@ -151,6 +155,15 @@ class Api:
         ids = await self._which(request)
         self._note(request, "dead_letters_discarded", str(len(ids)))
         return json({"discarded": await self.service.letters.discard(ids)})
+
+    async def act_on_sink(self, request: Request) -> Response:
+        """
+        Pause, resume or refill a sink, or waive what it is owed.
+        """
+        name, act = request.path_params["name"], request.path_params["act"]
+        done = await self.service.sinks.act(name, act)
+        self._note(request, f"sink_{act}", name)
+        return json(done)
 
     async def _which(self, request: Request) -> list[int]:
         which = await read(request, Which)
@@ -343,6 +356,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/connectors/{id}/check", Role.OPERATOR, Api.check_one),
     Endpoint("POST", "/api/v1/connectors/{id}/backfill", Role.OPERATOR, Api.backfill),
     Endpoint("POST", "/api/v1/connectors/{id}/token", Role.ADMIN, Api.webhook_token),
+    Endpoint("POST", "/api/v1/sinks/{name}/{act}", Role.OPERATOR, Api.act_on_sink),
     Endpoint("GET", "/api/v1/completeness", Role.VIEWER, Api.completeness),
     Endpoint("POST", "/api/v1/query", Role.VIEWER, Api.query),
     Endpoint("GET", "/api/v1/dead-letters", Role.VIEWER, Api.dead_letters),
