@@ -178,7 +178,8 @@ class Api:
         entra, query = self.subscription.entra, asked.query
         found = _DISCOVERY.fullmatch(asked.path)
         if found:
-            return entra.discovery(f"http://{asked.headers.get('host', '127.0.0.1')}", found[1])
+            # as everywhere at Entra: its libraries take no other, and tests turn it back on the way
+            return entra.discovery(f"https://{asked.headers.get('host', '127.0.0.1')}", found[1])
         if asked.path in _MACHINE:
             if not (asked.headers.get("metadata") == "true" or asked.headers.get("x-identity-header")):
                 return of_json(
