@@ -397,6 +397,22 @@ def test_lost_rows_can_be_found_by_the_name_of_their_call():
     assert records_of(error["ClientRequestId"]) == (8, 4)
 
 
+def test_the_whole_record_can_be_left_out():
+    """
+    Without ``Raw`` the columns are the same, and the calls smaller.
+    """
+    rows, sizes = [], []
+    for include in (True, False):
+        azure = Azure(include_raw=include)
+        azure.run(lambda sink: sink.send([entry(1)]))
+        rows += azure.subscription.sentinel.rows(TABLE)
+        sizes.append(azure.calls()[0].sent_bytes)
+    assert sizes[1] < sizes[0]
+    assert rows[0].pop("Raw")
+    assert not rows[1].pop("Raw", None)
+    assert rows[0] == rows[1]
+
+
 def test_users_go_to_a_stream_of_their_own():
     """
     Users are sent as rows of the users' table, as many as fit into a call.

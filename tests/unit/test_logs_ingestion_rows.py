@@ -91,6 +91,17 @@ def test_a_user_is_a_row():
     assert row["TimeGenerated"] == MOMENT
 
 
+def test_a_user_with_endless_texts_still_fits_into_a_call():
+    """
+    Texts are cut like those of events, so that one user can never hold up the others.
+    """
+    texts = {name: "💥" * 400_000 for name in User.__struct_fields__ if name not in ("id", "account_id")}
+    known = {name: value for name, value in texts.items() if isinstance(getattr(User(), name), str | None)}
+    written = user_row(User(id=7, **known), at_us=A_MOMENT_US)
+    assert len(written) < 1_048_576 - 2
+    assert "[cut: 1,600,000 bytes]" in json.loads(written)["UserAttributesUsername"]
+
+
 @given(st.integers(65_500, 65_600) | st.integers(0, 300_000), st.sampled_from('xé€💥\u0000"'))
 @example(65_536, "x")
 @example(65_537, "x")

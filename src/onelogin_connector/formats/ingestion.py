@@ -27,15 +27,18 @@ SURELY_FITS_BYTES = LARGEST_FIELD_BYTES // 6
 Row = dict[str, Any]
 
 
-def event_row(table: str, entry: Entry, *, most_bytes: int) -> bytes:
+def event_row(table: str, entry: Entry, *, most_bytes: int, include_raw: bool = True) -> bytes:
     """
     Return the row of an event, as JSON; it may still have more than ``most_bytes`` where nothing more can be cut.
 
     Args:
         table: ``OneLogin_CL`` or ``OneLoginEventsV2_CL``.
         most_bytes: What a call can hold.
+        include_raw: Whether ``Raw`` is filled, in the table that has it.
     """
     row = _ROWS[table](entry)
+    if not include_raw:
+        row.pop("Raw", None)
     if len(entry.raw) <= SURELY_FITS_BYTES:
         return encode(row)
     for column, value in row.items():
@@ -52,9 +55,10 @@ def event_row(table: str, entry: Entry, *, most_bytes: int) -> bytes:
 
 def user_row(user: User, *, at_us: int) -> bytes:
     """
-    Return the row of a user, as JSON.
+    Return the row of a user, as JSON; a call always holds it.
     """
-    return encode(users_row(user, at_us=at_us))
+    row = users_row(user, at_us=at_us)
+    return encode({name: shortened(value) if type(value) is str else value for name, value in row.items()})
 
 
 def shortened(text: str) -> str:
