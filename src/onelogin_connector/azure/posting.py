@@ -9,9 +9,7 @@ API's causes. A library's exception never passes: its text may repeat what was s
 
 import asyncio
 import logging
-import socket
-import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -27,6 +25,7 @@ from msgspec.json import decode
 
 from onelogin_connector import __version__
 from onelogin_connector.azure.causes import STRANGE, TRANSPORT, Api, cause_of, error_of
+from onelogin_connector.breakage import breakage
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.hiding import Hidden
 from onelogin_connector.setting import HttpUrl, is_loopback
@@ -243,23 +242,8 @@ class Posting:
         """
         Say in our words why there is no answer.
         """
-        chain = list(_chain(error))
-        for each in chain:
-            match each:
-                case ssl.SSLCertVerificationError():
-                    why = getattr(each, "verify_message", "") or "certificate"
-                    return error_of(TRANSPORT["certificate"], f"{self.host}: {why}")
-                case socket.gaierror():
-                    return error_of(TRANSPORT["name"], f"{self.host}: {each.strerror}")
-        for each in chain:
-            match each:
-                case httpx2.ProxyError():
-                    return error_of(TRANSPORT["proxy"], self.host)
-                case httpx2.TimeoutException() | TimeoutError():
-                    return error_of(TRANSPORT["timeout"], f"{self.host}, after {seconds:.0f} seconds")
-                case httpx2.ConnectError():
-                    return error_of(TRANSPORT["connection"], f"{self.host}: {_reason(chain)}")
-        return error_of(TRANSPORT["broken"], f"{self.host}: {type(error).__name__}")
+        found = breakage(error, seconds)
+        return error_of(TRANSPORT[found.kind], found.at(self.host))
 
 
 class _Said(Struct):
@@ -309,28 +293,3 @@ def http_date_seconds(text: str) -> float | None:
     except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None
     return seconds if 0 < seconds < 2**32 else None
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """
-    Give an exception and those that led to it, within groups too.
-    """
-    seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        each = waiting.pop(0)
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        waiting += [each.__cause__, each.__context__]
-        if isinstance(each, BaseExceptionGroup):
-            waiting += each.exceptions
-
-
-def _reason(chain: list[BaseException]) -> str:
-    """
-    Return what the operating system said, which is our own machine's text.
-    """
-    told = [each.strerror for each in chain if isinstance(each, OSError) and each.errno and each.strerror]
-    return told[0] if told else "no route, or nobody listens"

@@ -9,10 +9,8 @@ sent, so it is replaced, not chained.
 
 import asyncio
 import logging
-import socket
-import ssl
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -25,6 +23,7 @@ import httpx2
 from msgspec import Struct
 
 from onelogin_connector import __version__
+from onelogin_connector.breakage import breakage
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.hiding import Hidden
 from onelogin_connector.onelogin.budget import Budget
@@ -229,44 +228,5 @@ class Wire:
         """
         Say in our words why there is no reply.
         """
-        chain = list(_chain(error))
-        for each in chain:
-            match each:
-                case ssl.SSLCertVerificationError():
-                    return trouble("certificate", f"{call}: {each.verify_message}")
-                case socket.gaierror():
-                    return trouble("name", f"{self._host}: {each.strerror}")
-        for each in chain:
-            match each:
-                case httpx2.ProxyError():
-                    return trouble("proxy", call)
-                case httpx2.TimeoutException() | TimeoutError():
-                    return trouble("timeout", f"{call}: after {seconds:.0f} seconds")
-                case httpx2.ConnectError():
-                    return trouble("connection", f"{call}: {_reason(chain)}")
-        return trouble("broken", f"{call}: {type(error).__name__}")
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """
-    Give an exception and those that led to it, within groups too.
-    """
-    seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        each = waiting.pop(0)
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        waiting += [each.__cause__, each.__context__]
-        if isinstance(each, BaseExceptionGroup):
-            waiting += each.exceptions
-
-
-def _reason(chain: list[BaseException]) -> str:
-    """
-    Return what the operating system said, which is our own machine's text.
-    """
-    told = [each.strerror for each in chain if isinstance(each, OSError) and each.errno and each.strerror]
-    return told[0] if told else "no route, or nobody listens"
+        found = breakage(error, seconds)
+        return trouble(found.kind, found.at(call))

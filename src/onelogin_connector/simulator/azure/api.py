@@ -100,7 +100,8 @@ class Api:
         where = _endpoint(asked.path)
         if where is None:
             await answering.read()
-            await answering.give(control.answer(self, asked) or self._beside(asked))
+            found = control.answer(self.subscription, self.calls, self.accepted, asked)
+            await answering.give(found or self._beside(asked))
         else:
             await self._answer(where, answering)
 

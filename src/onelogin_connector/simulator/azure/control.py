@@ -5,17 +5,16 @@ What a person asks of the simulation: rows, losses, calls, and that something go
 """
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Any
 
 from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder, decode, encode
 
 from onelogin_connector.errors import QueryError
 from onelogin_connector.simulator.azure.exchange import Answer, Asked, of_json
+from onelogin_connector.simulator.azure.subscription import Subscription
 from onelogin_connector.simulator.azure.trouble import Fault
-
-if TYPE_CHECKING:
-    from onelogin_connector.simulator.azure.api import Api
 
 SHOWN_CALLS = 1_000
 
@@ -30,25 +29,27 @@ class _Question(Struct):
 _question = Decoder(_Question).decode
 
 
-def answer(api: "Api", asked: Asked) -> Answer | None:
+def answer(subscription: Subscription, calls: Iterable[Any], accepted: int, asked: Asked) -> Answer | None:
     """
     Answer what is asked of the simulation; None for what is not its.
+
+    Args:
+        calls: The latest calls, oldest first.
+        accepted: How many rows were accepted so far.
     """
-    subscription = api.subscription
     query = _QUERY.fullmatch(asked.path)
     if query and asked.method == "POST":
-        return _query(api, query[1], asked.body)
+        return _query(subscription, query[1], asked.body)
     table = _TABLE.fullmatch(asked.path)
     if table and asked.method == "GET":
-        return _rows(api, table["workspace"] or "sentinel", table["table"], asked)
+        return _rows(subscription, table["workspace"] or "sentinel", table["table"], asked)
     match asked.method, asked.path:
         case "GET", "/simulator/tables":
-            return of_json(200, _summary(api))
+            return of_json(200, _summary(subscription))
         case "GET", "/simulator/errors":
             return of_json(200, [*subscription.rule.errors, *subscription.codeless.errors])
         case "GET", "/simulator/calls":
-            calls = list(api.calls)[-SHOWN_CALLS:]
-            return of_json(200, {"accepted": api.accepted, "calls": calls})
+            return of_json(200, {"accepted": accepted, "calls": list(calls)[-SHOWN_CALLS:]})
         case "POST", "/simulator/faults":
             try:
                 subscription.faults.add(decode(asked.body, type=Fault))
@@ -61,7 +62,7 @@ def answer(api: "Api", asked: Asked) -> Answer | None:
     return None
 
 
-def _summary(api: "Api") -> list[dict[str, object]]:
+def _summary(subscription: Subscription) -> list[dict[str, object]]:
     """
     Say what there is, and what was lost in silence.
     """
@@ -77,13 +78,13 @@ def _summary(api: "Api") -> list[dict[str, object]]:
                 if lost.table == table.name
             ],
         }
-        for name, workspace in api.subscription.workspaces.items()
+        for name, workspace in subscription.workspaces.items()
         for table in workspace.tables.values()
     ]
 
 
-def _rows(api: "Api", name: str, table: str, asked: Asked) -> Answer:
-    workspace = api.subscription.workspace(name)
+def _rows(subscription: Subscription, name: str, table: str, asked: Asked) -> Answer:
+    workspace = subscription.workspace(name)
     if workspace is None or table not in workspace.tables:
         return of_json(
             404, {"error": {"code": "NotFound", "message": f"There is no table {table} in {name}."}}
@@ -95,10 +96,10 @@ def _rows(api: "Api", name: str, table: str, asked: Asked) -> Answer:
     return of_json(200, rows)
 
 
-def _query(api: "Api", name: str, body: bytes) -> Answer:
+def _query(subscription: Subscription, name: str, body: bytes) -> Answer:
     from onelogin_connector.simulator.azure.asking import ask
 
-    workspace = api.subscription.workspace(name)
+    workspace = subscription.workspace(name)
     if workspace is None:
         return of_json(
             404, {"error": {"code": "WorkspaceNotFoundError", "message": f"There is no workspace {name}."}}
