@@ -297,10 +297,8 @@ class DataCollector:
         """
         reply = await self._posting.ask(TARGET, EMPTY, self._headers(EMPTY))
         if reply.status == 400 and reply.code == "InvalidDataFormat":
-            return (
-                reply,
-                None,
-            )  # whether it takes an array without records is not documented; all else was in order
+            # whether an array without records is taken is not documented; all else was in order
+            return reply, None
         try:
             self._posting.refuse(reply)
         except Refused as error:
