@@ -28,6 +28,7 @@ from onelogin_connector.retry import backoff_seconds
 from onelogin_connector.service import backup, epoch, report
 from onelogin_connector.service.accounts import Accounts
 from onelogin_connector.service.alarms import Alarms
+from onelogin_connector.service.events import Events
 from onelogin_connector.service.folder import Folder, scratch
 from onelogin_connector.service.letters import Letters
 from onelogin_connector.service.pulling import Pull, required
@@ -90,6 +91,9 @@ class Service:
         self.accounts = Accounts(journal, settings.connectors)
         self.connectors = {name: Status(clock) for name in settings.connectors}
         self.letters = Letters(journal, deliveries, clock=clock)
+        self.events = Events(
+            store, lambda: journal.epoch, clock=clock, refusal=no_store, initializer=stand_back
+        )
         self.upkeep = Upkeep(self)
         self.started_at = clock()
         self.new_secrets: list[tuple[str, str]] = []
@@ -149,6 +153,7 @@ class Service:
         for pull in self.pulls.values():
             await pull.client.close()
         self._analyst.shutdown(wait=False, cancel_futures=True)
+        self.events.close()
         await self.journal.close()
         if self.store is not None:
             await asyncio.to_thread(self.store.close)

@@ -19,6 +19,7 @@ from onelogin_connector.store import completeness, upkeep, users
 from onelogin_connector.store.analyst import ROW_LIMIT, Analyst, Result
 from onelogin_connector.store.completeness import HourFigures, Swept
 from onelogin_connector.store.database import DEFAULT_MEMORY, Database
+from onelogin_connector.store.events import Events
 from onelogin_connector.store.reading import Reader
 from onelogin_connector.store.users import UsersMark
 from onelogin_connector.store.writing import Writer
@@ -57,6 +58,7 @@ class Store:
         self._writer = Writer(database, names)
         self._reader = Reader(database)
         self._analyst = Analyst(database)
+        self.events = Events(database)
         self._clock = clock
         self.retention_days = retention_days
 

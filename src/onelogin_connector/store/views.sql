@@ -260,6 +260,7 @@ CREATE OR REPLACE VIEW "OneLogin" AS SELECT
     is_listed(way, channel, twin_way, twin_channel) AS "ListedByApi",
     unconfirmed AND NOT is_listed(way, channel, twin_way, twin_channel) AS "Unconfirmed",
     flags AS "Flags",
+    CAST(entry_key AS VARCHAR) AS "EventKey",
     more AS "AdditionalFields",
     raw AS "Raw"
 FROM events;
