@@ -14,7 +14,7 @@ PACKAGE = "onelogin_connector"
 SOURCE = Path(onelogin_connector.__file__).parent
 
 FLOORS = [
-    {"errors", "kql", "retry", "setting", "status"},
+    {"errors", "kql", "reach", "retry", "setting", "status"},
     {"azure", "event", "onelogin"},
     {"formats", "identity", "matching", "simulator"},
     {"journal", "state", "store"},

@@ -193,6 +193,9 @@ class Connector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[
         str, about("What people call it; the table's name by default.", example="ACME production")
     ] = ""
+    description: Annotated[
+        str, about("What it is for, as people read it in the console.", example="The company's directory")
+    ] = ""
     domain: Annotated[
         Domain | None,
         about(

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from shutil import rmtree
 from typing import Any
 
+from msgspec import structs
+
 from onelogin_connector.config import Settings, SinkSettings
 from onelogin_connector.delivery import Delivery, Options
 from onelogin_connector.event import Entry, Offset
@@ -18,11 +20,8 @@ from onelogin_connector.onelogin import event_types
 from onelogin_connector.service.backup import JOURNAL, STORE
 from onelogin_connector.service.first_start import first_secrets
 from onelogin_connector.service.folder import SCRATCH, SERVICE, Folder
-from onelogin_connector.service.pulling import Pull
 from onelogin_connector.service.service import Service
 from onelogin_connector.sinks import registry
-from onelogin_connector.sources.webhook import Options as WebhookOptions
-from onelogin_connector.sources.webhook import WebhookSource
 from onelogin_connector.state import State
 from onelogin_connector.store import Store
 
@@ -41,6 +40,8 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time, purpose
         rmtree(folder.path / SCRATCH, ignore_errors=True)  # what a killed process left half done
         state = State(folder.path, secret_key=settings.secret_key, clock=clock)
         opened.callback(state.close)
+        # a dictionary of its own: what the console makes is added to it
+        settings = structs.replace(settings, connectors=dict(settings.connectors))
         store = _store(settings, folder, clock)
         if store is not None:
             opened.callback(store.close)
@@ -52,11 +53,7 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time, purpose
         }
         service = Service(settings, folder, state, journal, store, deliveries, clock=clock)
         service.new_secrets = first_secrets(settings, folder, state)
-        for connector in settings.connectors:
-            service.webhooks[connector] = _webhook(settings, connector, service)
-        for connector, chosen in settings.connectors.items():
-            if chosen.client_id is not None:
-                service.pulls[connector] = Pull(connector, chosen, service)
+        service.connectors.open_all()
         opened.pop_all()  # all is well: from here on the service closes them
     return service
 
@@ -113,20 +110,4 @@ def _delivery(
         ),
         clock=clock,
         refill=None if store is None or is_store else refill,
-    )
-
-
-def _webhook(settings: Settings, connector: str, service: Service) -> WebhookSource:
-    chosen = settings.connectors[connector]
-    return WebhookSource(
-        connector,
-        service.journal,
-        service.tokens.hashes(connector),
-        clock=service.clock,
-        options=WebhookOptions(
-            most_body_bytes=chosen.max_body,
-            requests_per_second=chosen.requests_per_second,
-            requests_burst=2 * chosen.requests_per_second,
-            allowed_networks=tuple(chosen.allowed_networks),
-        ),
     )

@@ -11,9 +11,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import get_native_id
@@ -24,14 +23,16 @@ from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError, QueryError
 from onelogin_connector.event import Offset
 from onelogin_connector.journal.lmdb import LmdbJournal
-from onelogin_connector.retry import backoff_seconds
 from onelogin_connector.service import backup, epoch, report
 from onelogin_connector.service.accounts import Accounts
 from onelogin_connector.service.alarms import Alarms
+from onelogin_connector.service.checks import Checks
+from onelogin_connector.service.connectors import Connectors
 from onelogin_connector.service.events import Events
 from onelogin_connector.service.folder import Folder, scratch
 from onelogin_connector.service.letters import Letters
 from onelogin_connector.service.pulling import Pull, required
+from onelogin_connector.service.tasks import Tasks
 from onelogin_connector.service.tokens import WebhookTokens
 from onelogin_connector.service.upkeep import Upkeep
 from onelogin_connector.sources.files import Progress, import_file
@@ -84,12 +85,16 @@ class Service:
         self.deliveries = deliveries
         self.clock = clock
         self.alarms = Alarms(clock)
+        self.tasks = Tasks(self.alarms, clock)
         self.tokens = WebhookTokens(settings, state)
         self.webhooks: dict[str, WebhookSource] = {}
         self.pulls: dict[str, Pull] = {}
         """Of the connectors that have an API credential."""
         self.accounts = Accounts(journal, settings.connectors)
-        self.connectors = {name: Status(clock) for name in settings.connectors}
+        self.stands: dict[str, Status] = {}
+        """Of connectors by what comes; one that pulls has a status of its own."""
+        self.connectors = Connectors(self)
+        self.checks = Checks(self)
         self.letters = Letters(journal, deliveries, clock=clock)
         self.events = Events(
             store, lambda: journal.epoch, clock=clock, refusal=no_store, initializer=stand_back
@@ -98,7 +103,6 @@ class Service:
         self.started_at = clock()
         self.new_secrets: list[tuple[str, str]] = []
         """Name and value of what was made at this start, to be shown once."""
-        self._tasks: list[asyncio.Task[None]] = []
         self._asking = asyncio.Lock()
         self._analyst = ThreadPoolExecutor(1, "analyst", initializer=stand_back)
 
@@ -116,15 +120,11 @@ class Service:
             if only_store and delivery.sink.kind != "store":
                 delivery.status.turn(Stand.STOPPED, "The service is not running; this is a single command.")
                 continue
-            self._watch(f"delivery {name}", delivery.run)
-        for name, pull in self.pulls.items():
-            await pull.mirror_all()
-            if only_store:
-                pull.rest()
-                continue
-            self._watch(f"poller {name}", pull.poller.run)
-            self._watch(f"users {name}", pull.keep_users)
-        self._watch("upkeep", self.upkeep.run)
+            self.tasks.watch(f"delivery {name}", delivery.run)
+        await self.connectors.start_all(only_store=only_store)
+        self.tasks.watch("upkeep", self.upkeep.run)
+        if not only_store:
+            self.tasks.watch("checks", self.checks.run)
         logger.info(
             "Started with %d connectors and %d sinks",
             len(self.settings.connectors),
@@ -143,15 +143,10 @@ class Service:
         """
         Finish deliveries under way, keep their checkpoints, close everything.
         """
-        await asyncio.gather(*(pull.poller.stop() for pull in self.pulls.values()))
+        await self.connectors.close_all()
         await asyncio.gather(*(delivery.stop() for delivery in self.deliveries.values()))
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        for pull in self.pulls.values():
-            await pull.client.close()
+        await self.tasks.end()
+        await self.checks.close()
         self._analyst.shutdown(wait=False, cancel_futures=True)
         self.events.close()
         await self.journal.close()
@@ -160,36 +155,6 @@ class Service:
         self.state.close()
         self.folder.release()
         logger.info("Stopped", extra={"action": "service_stopped"})
-
-    def _watch(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._tasks.append(asyncio.create_task(self._keep_running(name, run), name=name))
-
-    async def _keep_running(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """
-        Run a loop again when it fails in a way that it did not foresee; nothing dies in silence.
-        """
-        attempt = 0
-        while True:
-            began = self.clock()
-            try:
-                await run()
-            except Exception as error:
-                attempt = 1 if self.clock() - began > 600 else attempt + 1
-                wait = backoff_seconds(attempt)
-                logger.exception(
-                    "The task %s failed and starts again in %.0f seconds",
-                    name,
-                    wait,
-                    extra={"action": "task_failed", "task_name": name},
-                )
-                self.alarms.raise_(
-                    f"task {name}",
-                    f"The task {name} failed {attempt} times in a row: {str(error) or type(error).__name__}.",
-                    "It starts again by itself; if this stays, report it with the log.",
-                )
-                await asyncio.sleep(wait)
-            else:
-                return
 
     def status(self) -> dict[str, Any]:
         """

@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 from msgspec import Struct, convert, json
 
 from onelogin_connector.setting import Secret
+from onelogin_connector.state.connectors import ConnectorState, Outcome
 from onelogin_connector.state.database import Database
 from onelogin_connector.state.people import ApiToken, People, Role, Session, User, hashed
 from onelogin_connector.state.polls import Polls
@@ -23,7 +24,9 @@ from onelogin_connector.state.vault import Vault
 __all__ = [
     "ApiToken",
     "Check",
+    "ConnectorState",
     "Deed",
+    "Outcome",
     "Part",
     "People",
     "Role",
@@ -117,6 +120,7 @@ class State:
         self._database = Database(folder / "state.db")
         self.people = People(self._database, clock, hasher or PasswordHasher())
         self.polls = Polls(self._database)
+        self.connectors = ConnectorState(self._database, clock)
 
     def backup(self, path: Path) -> None:
         """

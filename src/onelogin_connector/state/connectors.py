@@ -1,0 +1,99 @@
+"""
+What the state keeps of connectors beyond their settings.
+
+That is whether people stopped or removed them, how their latest check ended, and where their secret may be sent.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from msgspec import Struct, convert, json
+
+from onelogin_connector.state.database import Database
+from onelogin_connector.state.health import note_check
+from onelogin_connector.status import Stage
+
+Wish = Literal["stopped", "removed"]
+
+SECRET = "client_secret"  # noqa: S105 - the name of a setting
+"""Name under which a connector's secret is kept."""
+
+
+class Outcome(Struct, frozen=True):
+    """
+    How the latest check of a connector or sink ended.
+    """
+
+    target: str
+    ok: bool
+    at: float
+    """Unix seconds at which it began."""
+    since: float
+    """Unix seconds of the first of the checks in a row that ended so."""
+    stages: list[Stage]
+
+
+class ConnectorState:
+    """
+    The part of the settings database that belongs to connectors.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def wishes(self) -> dict[str, Wish]:
+        """
+        Return which connectors people stopped or removed.
+        """
+        return {row["connector"]: row["wish"] for row in self._database.rows("wishes")}
+
+    def wish(self, connector: str, wish: Wish | None, *, actor: str) -> None:
+        """
+        Keep that a connector is to be stopped or gone; None lets it run.
+        """
+        if wish is None:
+            self._database.change("remove_wish", connector=connector)
+        else:
+            self._database.change("save_wish", connector=connector, wish=wish, now=self._clock(), actor=actor)
+
+    def save_outcome(self, target: str, stages: Sequence[Stage], *, ok: bool, at: float) -> None:
+        """
+        Keep how a check ended, in place of the one before.
+        """
+        text = json.encode(list(stages)).decode()
+        with self._database.transaction():
+            note_check(self._database, target, json.decode(text), ok=ok, at=at)
+            self._database.change("save_outcome", target=target, ok=int(ok), stages=text, at=at)
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """
+        Return the latest check of every target.
+        """
+        return {row["target"]: _outcome(row) for row in self._database.rows("outcomes")}
+
+    def secret_host(self, connector: str) -> str:
+        """
+        Return the address that a connector's stored secret may be sent to; empty where there is none.
+        """
+        row = self._database.row("secret_of", id=connector, name=SECRET)
+        return str(row["bound_to"]) if row else ""
+
+    def forget(self, connector: str) -> None:
+        """
+        Forget everything about a connector's polls and checks; its events stay where they are.
+        """
+        with self._database.transaction():
+            self._database.change("remove_wish", connector=connector)
+            self._database.change("remove_outcome", target=connector)
+            self._database.change("forget_poll", connector=connector)
+            self._database.change("forget_swept_hours", connector=connector)
+            self._database.change("forget_backfill", connector=connector)
+
+
+def _outcome(row: dict[str, Any]) -> Outcome:
+    return convert(
+        row
+        | {"ok": bool(row["ok"]), "stages": json.decode(row["stages"]), "since": row["since"] or row["at"]},
+        Outcome,
+    )
