@@ -27,10 +27,13 @@ from onelogin_connector.service import backup, epoch, report
 from onelogin_connector.service.accounts import Accounts
 from onelogin_connector.service.alarms import Alarms
 from onelogin_connector.service.checks import Checks
+from onelogin_connector.service.collecting import Collecting
 from onelogin_connector.service.connectors import Connectors
 from onelogin_connector.service.events import Events
 from onelogin_connector.service.folder import Folder, scratch
+from onelogin_connector.service.health import Health
 from onelogin_connector.service.letters import Letters
+from onelogin_connector.service.notices import Notices, notices_of
 from onelogin_connector.service.pulling import Pull, required
 from onelogin_connector.service.tasks import Tasks
 from onelogin_connector.service.tokens import WebhookTokens
@@ -53,6 +56,9 @@ QUERY_NICENESS = 10
 
 LOST_US = 86_400_000_000
 """How much time is polled again after the journal was lost: what it held may be nowhere else."""
+
+HISTORY = "OneLoginConnector"
+"""How the tables begin that the program writes about itself."""
 
 FEW_EVENTS = 20_000
 """With more than this on the way a query does not wait: it would be for nothing."""
@@ -100,6 +106,9 @@ class Service:
             store, lambda: journal.epoch, clock=clock, refusal=no_store, initializer=stand_back
         )
         self.upkeep = Upkeep(self)
+        self.collecting = Collecting(self)
+        self.health = Health(self)
+        self.notices: Notices = notices_of(self)
         self.started_at = clock()
         self.new_secrets: list[tuple[str, str]] = []
         """Name and value of what was made at this start, to be shown once."""
@@ -125,6 +134,10 @@ class Service:
         self.tasks.watch("upkeep", self.upkeep.run)
         if not only_store:
             self.tasks.watch("checks", self.checks.run)
+            self.tasks.watch("meter", self.collecting.run)
+        if not only_store:  # a single command is no change of state, and tells nobody
+            self.tasks.watch("health", self.health.run)
+            self.tasks.watch("notices", self.notices.run)
         logger.info(
             "Started with %d connectors and %d sinks",
             len(self.settings.connectors),
@@ -147,6 +160,7 @@ class Service:
         await asyncio.gather(*(delivery.stop() for delivery in self.deliveries.values()))
         await self.tasks.end()
         await self.checks.close()
+        await self.health.close()
         self._analyst.shutdown(wait=False, cancel_futures=True)
         self.events.close()
         await self.journal.close()
@@ -189,6 +203,8 @@ class Service:
             raise no_store()
         store = self.store
         await self.settle(SETTLE_SECONDS)
+        if HISTORY in kql:
+            await self.health.flush()
         began = time.monotonic()
         try:
             async with asyncio.timeout(timeout_seconds):

@@ -26,6 +26,7 @@ from onelogin_connector.service import Service
 from onelogin_connector.web.access import COOKIE, Access, Caller, Role
 from onelogin_connector.web.console import shown
 from onelogin_connector.web.console.assets import Assets, accepts_gzip
+from onelogin_connector.web.console.visible import visible
 from onelogin_connector.web.hosts import Hosts
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -107,6 +108,12 @@ class Console:
             )
         return answer
 
+    def has(self, path: str) -> bool:
+        """
+        Tell whether there is a page to link to.
+        """
+        return any(place.path == path for place in self._places)
+
     def announce(self, answer: Response, flash: Flash) -> None:
         """
         Let the next page show a message.
@@ -183,6 +190,7 @@ def _environment(assets: Assets) -> Environment:
     made.globals["asset"] = assets.address
     for name in ("absolute", "machine", "span", "count", "rate", "size", "share"):
         made.filters[name] = getattr(shown, name)
+    made.filters["visible"] = visible
     return made
 
 

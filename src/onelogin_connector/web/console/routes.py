@@ -64,6 +64,8 @@ class View:
     """Type of the value, for OpenAPI."""
     data: Callable[[Request], Awaitable[Any]]
     role: Role = Role.VIEWER
+    also: Callable[[Request, Any], dict[str, Any]] | None = None
+    """Gives the page what programs have no use for: words, the choices of a filter."""
     title: str = ""
     """In the navigation; a page without a title is reached from another."""
     icon: str = "dot"
@@ -149,7 +151,9 @@ def require(request: Request, role: Role) -> None:
 def _page(view: View) -> Callable[[Request], Awaitable[Response]]:
     async def call(request: Request) -> Response:
         require(request, view.role)
-        return render(request, view.template, view=await view.data(request))
+        value = await view.data(request)
+        more = view.also(request, value) if view.also else {}
+        return render(request, view.template, view=value, **more)
 
     return call
 
