@@ -1,0 +1,167 @@
+"""
+Events: the newest as a list and as they come in, filtered by a click, one of them in full.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from msgspec.json import encode
+from starlette.requests import Request
+from starlette.responses import Response
+
+from onelogin_connector.errors import QueryError
+from onelogin_connector.service.event_kql import NEWEST
+from onelogin_connector.service.events import Arrivals, EventInFull, EventsFound
+from onelogin_connector.web.answers import HttpError, json, plain, rfc3339
+from onelogin_connector.web.console.asked import Asked, asked_of
+from onelogin_connector.web.console.base import render, service_of
+from onelogin_connector.web.console.routes import Download, Entry, View
+
+QUERY_ROWS = 200
+QUERY_SECONDS = 20.0
+LONGEST_QUERY = 10_000  # characters; an address has to hold it
+
+
+class EventsView(Struct, frozen=True):
+    """
+    A page of events.
+    """
+
+    filter: Asked
+    found: EventsFound
+    event: EventInFull | None
+    """The event that was asked for in full."""
+    newest_query: str = NEWEST
+
+
+class QueryView(Struct, frozen=True):
+    """
+    A query and what it found.
+    """
+
+    kql: str
+    columns: list[str]
+    rows: list[list[str]]
+    empty_columns: int
+    """Columns without any value, which are left out."""
+    truncated: bool
+    seconds: float
+    error: str = ""
+    action: str = ""
+    place: str = ""
+    """Line and column of a mistake."""
+
+
+async def events(request: Request) -> EventsView:
+    """
+    Return the newest events that the address asks for.
+    """
+    asked = asked_of(request)
+    service = service_of(request)
+    if not asked.event:
+        shown = None
+    elif (shown := await service.events.one(asked.event)) is None:
+        raise HttpError(
+            "not-found", "There is no such event.", action="It may be older than what the store keeps."
+        )
+    found = await service.events.found(
+        asked.filter, range=asked.range, before=asked.before, limit=asked.limit
+    )
+    return EventsView(asked, found, shown)
+
+
+async def arrived(request: Request) -> Arrivals:
+    """
+    Return the events that have come in since a cursor.
+    """
+    asked = asked_of(request)
+    after = request.query_params.get("after", "")
+    return await service_of(request).events.arrived(asked.filter, after)
+
+
+async def arrived_rows(request: Request) -> Response:
+    """
+    Answer with rows of the list; the header says where to go on.
+    """
+    found = await arrived(request)
+    answer = render(request, "events_rows.html", asked=asked_of(request), events=found.events)
+    answer.headers["x-cursor"] = found.cursor
+    answer.headers["x-more"] = str(found.more).lower()
+    answer.headers["x-count"] = str(len(found.events))
+    return answer
+
+
+async def arrived_json(request: Request) -> Response:
+    """
+    Answer with what has come in.
+    """
+    return json(await arrived(request))
+
+
+async def raw(request: Request) -> Response:
+    """
+    Answer with an event's record as it was received.
+    """
+    twin = request.query_params.get("twin", "") == "true"
+    body = await service_of(request).events.raw(request.query_params.get("event", ""), twin=twin)
+    if body is None:
+        raise HttpError("not-found", "There is no such event.", action="Choose one at /events.")
+    # never shown by the browser: whoever wrote the event chose every byte of it
+    headers = {"content-disposition": 'attachment; filename="event.json"'}
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+async def query(request: Request) -> QueryView:
+    """
+    Run a query and return the first of its rows.
+    """
+    kql = request.query_params.get("kql", "").replace("\r\n", "\n") or NEWEST
+    if len(kql) > LONGEST_QUERY:
+        raise HttpError(
+            "invalid-input",
+            f"The query has more than {LONGEST_QUERY} characters.",
+            action="Send longer ones to /api/v1/query.",
+        )
+    try:
+        result = await service_of(request).query(kql, limit=QUERY_ROWS, timeout_seconds=QUERY_SECONDS)
+    except QueryError as error:
+        place = f"Line {error.line}, column {error.column}" if error.line else ""
+        return QueryView(kql, [], [], 0, False, 0.0, error.message, error.action, place)
+    names = [column.name for column in result.columns]
+    filled = [
+        place for place in range(len(names)) if any(row[place] not in (None, "") for row in result.rows)
+    ]
+    if not result.rows:
+        filled = list(range(len(names)))
+    return QueryView(
+        kql,
+        [names[place] for place in filled],
+        [[_text(row[place]) for place in filled] for row in result.rows],
+        len(names) - len(filled),
+        result.truncated,
+        round(result.seconds, 3),
+    )
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime):
+        return rfc3339(value) or ""
+    if isinstance(value, (dict, list, bool)):
+        return encode(value, enc_hook=plain).decode()
+    return str(value)
+
+
+ENTRIES: tuple[Entry, ...] = (
+    View(
+        "/events", "/events", "events.html", EventsView, events, title="Events", icon="list", group="Explore"
+    ),
+    View("/events/query", "", "events_query.html", QueryView, query),
+    Download("/events/arrived", arrived_rows),
+    Download("/api/v1/events/arrived", arrived_json),
+    Download("/events/raw", raw),
+)
