@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 DEFAULT = "default"
 """Id of the connector that is there when none was configured."""
 
+RESERVED = frozenset({"new", "test", "checks"})
+"""Words that follow /connectors/ in an address and are no ids."""
+
 STOPPED = "This connector was stopped by a person."
 
 
@@ -255,7 +258,7 @@ class Connectors:
         Return the id that a new connector of this name would have.
         """
         service = self._service
-        return entered.id_for(name, {*service.settings.connectors, *service.journal.counts(), "new", "id"})
+        return entered.id_for(name, {*service.settings.connectors, *service.journal.counts(), *RESERVED})
 
     def secret_for(self, connector: str | None, wanted: Wanted) -> Secret | None:
         """

@@ -43,7 +43,7 @@ def status(service: "Service") -> dict[str, Any]:
     """
     stats = service.journal.stats()
     return {
-        "connectors": [_connector(service, name) for name in service.settings.connectors],
+        "connectors": [connector(service, name) for name in service.settings.connectors],
         "sinks": [_sink(service, name) for name in service.settings.sinks],
         "journal": {key: stats[key] for key in JOURNAL_KEYS},
         "alarms": [
@@ -53,7 +53,10 @@ def status(service: "Service") -> dict[str, Any]:
     }
 
 
-def _connector(service: "Service", name: str) -> dict[str, Any]:
+def connector(service: "Service", name: str) -> dict[str, Any]:
+    """
+    Return the state of one connector.
+    """
     counts = service.journal.counts().get(name) or ConnectorCounts()
     settings = service.settings.connectors[name]
     pull = service.pulls.get(name)

@@ -318,6 +318,15 @@ class Service:
         self.webhooks[connector].accept(self.tokens.hashes(connector))
         return token
 
+    def end_older_tokens(self, connector: str) -> int:
+        """
+        Accept a connector's newest webhook token alone; returns how many ended.
+        """
+        self.require_connector(connector)
+        ended = self.tokens.end_older(connector)
+        self.webhooks[connector].accept(self.tokens.hashes(connector))
+        return ended
+
     def lend_webhook_token(self, connector: str) -> str:
         """
         Make a webhook token that ends with this process.

@@ -33,6 +33,15 @@ class Outcome(Struct, frozen=True):
     stages: list[Stage]
 
 
+class WebhookToken(Struct, frozen=True):
+    """
+    A webhook token that is accepted, without itself.
+    """
+
+    created_at: float
+    expires_at: float | None
+
+
 class ConnectorState:
     """
     The part of the settings database that belongs to connectors.
@@ -78,6 +87,25 @@ class ConnectorState:
         """
         row = self._database.row("secret_of", id=connector, name=SECRET)
         return str(row["bound_to"]) if row else ""
+
+    def webhook_tokens(self, connector: str) -> list[WebhookToken]:
+        """
+        Return the webhook tokens that are accepted, newest first: two at most.
+        """
+        rows = self._database.rows("webhook_tokens", connector=connector, now=self._clock())
+        return [WebhookToken(row["created_at"], row["expires_at"]) for row in rows[:2]]
+
+    def end_older_tokens(self, connector: str) -> int:
+        """
+        End every webhook token but the newest; returns how many ended.
+        """
+        now = self._clock()
+        with self._database.transaction():
+            older = self._database.rows("webhook_tokens", connector=connector, now=now)[1:]
+            for row in older:
+                self._database.change("expire_webhook_token", hash=row["hash"], expires_at=now)
+            self._database.change("forget_webhook_tokens", connector=connector, now=now)
+        return len(older)
 
     def forget(self, connector: str) -> None:
         """

@@ -223,10 +223,13 @@ class Access:
         """
         return self._people.revoke_api_token(id)
 
-    def note(self, who: str, action: str, target: str = "") -> None:
+    def note(self, who: str, action: str, target: str = "", **detail: object) -> None:
         """
         Write into the audit log who did what.
+
+        Args:
+            detail: Anything else worth keeping, and nothing secret.
         """
         words = action.replace("_", " ")
         logger.info("%s: %s %s", who, words, target, extra={"action": action, "who": who})
-        self._state.note(who, action, target)
+        self._state.note(who, action, target, **detail)

@@ -22,7 +22,7 @@ from onelogin_connector.service.backup import archive
 from onelogin_connector.service.folder import scratch
 from onelogin_connector.service.report import text_of
 from onelogin_connector.store import HourFigures
-from onelogin_connector.web import csv
+from onelogin_connector.web import connectors, csv
 from onelogin_connector.web.access import Access, Role, caller_of
 from onelogin_connector.web.answers import HttpError, json, plain, rfc3339
 from onelogin_connector.web.reading import (
@@ -75,12 +75,6 @@ class Api:
         Return the state of connectors, sinks and journal.
         """
         return json(self.service.status())
-
-    async def connectors(self, request: Request) -> Response:
-        """
-        Return the state of each connector.
-        """
-        return json(self.service.status()["connectors"])
 
     async def query(self, request: Request) -> Response:
         """
@@ -343,7 +337,12 @@ class Api:
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/status", Role.VIEWER, Api.status),
-    Endpoint("GET", "/api/v1/connectors", Role.VIEWER, Api.connectors),
+    Endpoint("GET", "/api/v1/connectors", Role.VIEWER, connectors.listed),
+    Endpoint("POST", "/api/v1/connectors", Role.ADMIN, connectors.make),
+    Endpoint("POST", "/api/v1/connectors/test", Role.ADMIN, connectors.try_out),
+    Endpoint("GET", "/api/v1/connectors/{id}", Role.VIEWER, connectors.one),
+    Endpoint("PUT", "/api/v1/connectors/{id}", Role.ADMIN, connectors.replace),
+    Endpoint("DELETE", "/api/v1/connectors/{id}", Role.ADMIN, connectors.remove),
     Endpoint("POST", "/api/v1/connectors/{id}/check", Role.OPERATOR, Api.check_one),
     Endpoint("POST", "/api/v1/connectors/{id}/backfill", Role.OPERATOR, Api.backfill),
     Endpoint("POST", "/api/v1/connectors/{id}/token", Role.ADMIN, Api.webhook_token),

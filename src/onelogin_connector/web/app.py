@@ -23,7 +23,7 @@ from onelogin_connector.web import metrics, numbers
 from onelogin_connector.web.access import COOKIE, LOCAL, Access, Caller, Role
 from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, problem_of
 from onelogin_connector.web.api import ENDPOINTS, Api, Endpoint
-from onelogin_connector.web.console import collection, events
+from onelogin_connector.web.console import collection, connectors, events
 from onelogin_connector.web.console.base import Console
 from onelogin_connector.web.console.routes import Entry, View, routes
 from onelogin_connector.web.front import Front
@@ -33,7 +33,7 @@ from onelogin_connector.web.server import App, HttpServer, Receive, Scope, Send,
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
-ENTRIES: tuple[Entry, ...] = (*collection.ENTRIES, *events.ENTRIES)
+ENTRIES: tuple[Entry, ...] = (*collection.ENTRIES, *connectors.ENTRIES, *events.ENTRIES)
 """The pages of the console in the order of its navigation, and what is done on them."""
 
 PUBLIC = ("/login", "/static/", "/readyz")
