@@ -19,7 +19,7 @@ from starlette.routing import Route, Router
 from onelogin_connector.config import Settings
 from onelogin_connector.service import Service, build
 from onelogin_connector.service.folder import COMMAND, control_socket, make_way
-from onelogin_connector.web import metrics, numbers
+from onelogin_connector.web import metrics, numbers, sign_on
 from onelogin_connector.web.access import COOKIE, LOCAL, Access, Caller, Role
 from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, problem_of
 from onelogin_connector.web.api import ENDPOINTS, Api, Endpoint
@@ -28,6 +28,7 @@ from onelogin_connector.web.console.base import Console
 from onelogin_connector.web.console.routes import Entry, View, routes
 from onelogin_connector.web.front import Front
 from onelogin_connector.web.hosts import Hosts
+from onelogin_connector.web.oidc import SingleSignOn
 from onelogin_connector.web.pages import Pages, failure
 from onelogin_connector.web.server import App, HttpServer, Receive, Scope, Send, listen_private
 
@@ -69,10 +70,21 @@ class Gate:
 
     def _page_routes(self) -> list[Route]:
         pages = Pages(self._access, self._hosts)
+        settings = self._service.settings
+        sso = sign_on.SignOn(
+            SingleSignOn(settings.oidc, clock=self._service.clock),
+            settings.oidc,
+            self._access,
+            self._hosts,
+            public_url=settings.web.public_url,
+            form=pages.form,
+        )
         return [
             Route("/", pages.start, methods=["GET"]),
             Route("/login", pages.login, methods=["GET"]),
             Route("/login", pages.sign_in, methods=["POST"]),
+            Route(sign_on.BEGIN, sso.begin, methods=["GET"]),
+            Route(sign_on.BACK, sso.back, methods=["GET"]),
             Route("/login/{token}", pages.link, methods=["GET"]),
             Route("/logout", pages.sign_out, methods=["POST"]),
             Route("/static/{name:path}", self._console.assets.serve, methods=["GET"]),
@@ -244,8 +256,12 @@ def access_of(service: Service) -> Access:
     """
     Return the sign-in of a service.
     """
+    settings = service.settings
     return Access(
-        service.state, session_seconds=service.settings.web.session_hours * 3_600, clock=service.clock
+        service.state,
+        session_seconds=settings.web.session_hours * 3_600,
+        clock=service.clock,
+        sso_label=settings.oidc.label if settings.oidc.issuer else "",
     )
 
 

@@ -58,12 +58,15 @@ class Pages:
         """
         Show the sign-in form.
         """
-        return self._form(request, "")
+        return self.form(request, "")
 
-    def _form(self, request: Request, error: str, status: int = 200) -> Response:
+    def form(self, request: Request, error: str, status: int = 200) -> Response:
+        """
+        Show the sign-in form with what went wrong.
+        """
         seed = token_urlsafe(24)
         token = self._access.form_token(seed)
-        answer = render(request, "login.html", status=status, error=error, token=token)
+        answer = render(request, "login.html", status=status, error=error, token=token, sso=self._access.sso_label)
         self._set(answer, FORM_COOKIE, seed, FORM_SECONDS)
         return answer
 
@@ -73,13 +76,13 @@ class Pages:
         """
         form = {name: values[-1] for name, values in (await fields_of(request)).items()}
         if not self._access.is_own_form(request.cookies.get(FORM_COOKIE, ""), form.get("form", "")):
-            return self._form(request, "The form was too old. Please sign in again.", 403)
+            return self.form(request, "The form was too old. Please sign in again.", 403)
         try:
             cookie = await self._access.sign_in(
                 form.get("user", ""), form.get("password", ""), request.state.client
             )
         except HttpError as error:
-            answer = self._form(request, f"{error.message} {error.action}", 429 if error.headers else 401)
+            answer = self.form(request, f"{error.message} {error.action}", 429 if error.headers else 401)
             answer.headers.update(error.headers)
             return answer
         return self._signed_in(cookie)
@@ -91,7 +94,7 @@ class Pages:
         cookie = await self._access.redeem(request.path_params["token"], request.state.client)
         if cookie is None:
             text = "This link was used already, or is too old. Please sign in by password."
-            return self._form(request, text, 401)
+            return self.form(request, text, 401)
         return self._signed_in(cookie)
 
     def _signed_in(self, cookie: str) -> Response:
