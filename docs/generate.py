@@ -86,13 +86,12 @@ def routes() -> str:
     Return every address of the API with the role it needs.
     """
     from onelogin_connector.web.api import ENDPOINTS
+    from onelogin_connector.web.app import ENTRIES
+    from onelogin_connector.web.openapi import operations
 
     lines = ["| address | role | what it does |", "|---|---|---|"]
-    for endpoint in ENDPOINTS:
-        text = " ".join((endpoint.call.__doc__ or "").split())
-        lines.append(
-            f"| `{endpoint.method} {endpoint.path.replace(':int', '')}` | {endpoint.role} | {text} |"
-        )
+    for each in operations(ENDPOINTS, ENTRIES):
+        lines.append(f"| `{each.method} {each.path}` | {each.role} | {' '.join(each.text.split())} |")
     return "\n".join(lines) + "\n"
 
 

@@ -2,7 +2,6 @@
 The events page in a browser: nothing that strangers write runs or breaks it, and the live tail leaves nothing out.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from msgspec.json import encode
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 START_SECONDS = 60.0
 
@@ -80,22 +79,6 @@ def program(tmp_path_factory) -> Iterator[Program]:
     yield made
     made.process.terminate()
     made.process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start the Chromium of this machine."""
-    import shutil
-
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed here, and on CI nothing may be skipped for that")
-        pytest.skip("needs chromium")
-    with sync_playwright() as tool:
-        started = tool.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

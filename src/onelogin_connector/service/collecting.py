@@ -97,9 +97,10 @@ class Collecting:
         Take down where the counters are.
         """
         service = self._service
+        counts = service.journal.counts()
         values = {
-            f"connector {name}": sum(counts.entries.values())
-            for name, counts in service.journal.counts().items()
+            f"connector {name}": sum(counts[name].entries.values()) if name in counts else 0
+            for name in service.settings.connectors
         }
         values |= {f"sink {name}": each.checkpoint.delivered for name, each in service.deliveries.items()}
         self.meter.note(service.clock(), values)

@@ -25,7 +25,7 @@ from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, pr
 from onelogin_connector.web.api import ENDPOINTS, Api, Endpoint
 from onelogin_connector.web.console import collection, connectors, events
 from onelogin_connector.web.console.base import Console
-from onelogin_connector.web.console.routes import Entry, View, routes
+from onelogin_connector.web.console.routes import Entry, View, require, routes
 from onelogin_connector.web.front import Front
 from onelogin_connector.web.hosts import Hosts
 from onelogin_connector.web.oidc import SingleSignOn
@@ -94,6 +94,7 @@ class Gate:
         return [
             Route("/readyz", self._readyz, methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),
+            Route(openapi.PATH, self._openapi, methods=["GET"]),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -205,6 +206,10 @@ class Gate:
     async def _readyz(self, request: Request) -> Response:
         reasons = self._service.reasons_not_ready()
         return json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+    async def _openapi(self, request: Request) -> Response:
+        require(request, Role.VIEWER)
+        return json(openapi.document(ENDPOINTS, ENTRIES))
 
     async def _metrics(self, request: Request) -> Response:
         text = await asyncio.to_thread(lambda: metrics.text(numbers.families(self._service)))

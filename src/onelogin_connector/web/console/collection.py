@@ -87,7 +87,7 @@ class Asked(Struct, frozen=True):
         states = [row.state]
         if isinstance(row, ConnectorRow):
             texts += [row.id, row.description, *(source.error for source in row.sources)]
-            if self.state not in {"active", "inactive"}:  # a source in trouble is found by its connector
+            if words <= TROUBLE:  # a source in trouble is found by its connector
                 states += [source.state for source in row.sources]
         else:
             texts.append(row.kind)
@@ -320,6 +320,10 @@ ENTRIES: tuple[Entry, ...] = (
         Collection,
         collection,
         also=shown,
+        asks=(
+            ("q", "Text in a name, a description or an error."),
+            ("state", f"One of {', '.join(name for name, _, _ in FILTERS if name)}; all by default."),
+        ),
         title="Collection Status",
         icon="pulse",
         group="Collect",

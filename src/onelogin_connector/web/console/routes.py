@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, get_origin
 from urllib.parse import parse_qs, urlsplit
 
-from msgspec import Struct, ValidationError, convert, structs, to_builtins
+from msgspec import Struct, ValidationError, convert, structs
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -48,6 +48,15 @@ class Done(Struct, frozen=True):
     """What a program gets beside the message."""
 
 
+class Acted(Struct, frozen=True):
+    """
+    What a program is told of an act.
+    """
+
+    message: str
+    result: Any = None
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """
@@ -66,6 +75,8 @@ class View:
     role: Role = Role.VIEWER
     also: Callable[[Request, Any], dict[str, Any]] | None = None
     """Gives the page what programs have no use for: words, the choices of a filter."""
+    asks: tuple[tuple[str, str], ...] = ()
+    """What its query string may hold: name and meaning, for OpenAPI."""
     title: str = ""
     """In the navigation; a page without a title is reached from another."""
     icon: str = "dot"
@@ -212,7 +223,7 @@ def _call(act: Act) -> Callable[[Request], Awaitable[Response]]:
         done = await _carried_out(act, request, values)
         if isinstance(done, Response):
             return done
-        return json({"message": done.message, "result": to_builtins(done.result, enc_hook=str)})
+        return json(Acted(done.message, done.result))
 
     return call
 
