@@ -15,7 +15,7 @@ from msgspec.json import format as pretty
 
 from onelogin_connector.errors import Unavailable
 from onelogin_connector.service.event_kql import kql_of, literal, moment
-from onelogin_connector.store import Store
+from onelogin_connector.store import HourFigures, Store
 from onelogin_connector.store.events import FacetValue, Filter, LatenessBar, ListedEvent
 
 T = TypeVar("T")
@@ -214,6 +214,15 @@ class Events:
             Unavailable: The store cannot be read.
         """
         return await self._read(lambda store: store.events.lateness(connector, since_us, until_us))
+
+    async def hours(self, connector: str, since_us: int, until_us: int) -> list[HourFigures]:
+        """
+        Return completeness as the store has it now, without waiting for what is on its way.
+
+        Raises:
+            Unavailable: The store cannot be read.
+        """
+        return await self._read(lambda store: store.completeness(connector, since_us, until_us))
 
     def close(self) -> None:
         """

@@ -30,6 +30,7 @@ from onelogin_connector.service.checks import Checks
 from onelogin_connector.service.collecting import Collecting
 from onelogin_connector.service.connectors import Connectors
 from onelogin_connector.service.events import Events
+from onelogin_connector.service.fills import Fills
 from onelogin_connector.service.folder import Folder, scratch
 from onelogin_connector.service.health import Health
 from onelogin_connector.service.letters import Letters
@@ -105,6 +106,7 @@ class Service:
         self.events = Events(
             store, lambda: journal.epoch, clock=clock, refusal=no_store, initializer=stand_back
         )
+        self.fills = Fills(self.backfill, clock=clock)
         self.upkeep = Upkeep(self)
         self.collecting = Collecting(self)
         self.health = Health(self)
@@ -156,6 +158,7 @@ class Service:
         """
         Finish deliveries under way, keep their checkpoints, close everything.
         """
+        await self.fills.close()
         await self.connectors.close_all()
         await asyncio.gather(*(delivery.stop() for delivery in self.deliveries.values()))
         await self.tasks.end()

@@ -227,10 +227,14 @@ class Events:
         Raises:
             Unavailable: The store cannot be read.
         """
-        oldest, newest = self._rows(
-            "SELECT epoch_us(min(event_time)), epoch_us(max(event_time)) FROM events", {}, 5.0
-        )[0]
-        return None if oldest is None else (oldest, newest)
+        # the newest of many is found by the bounds of row groups, an aggregate reads them all
+        ends = [
+            self._rows(
+                f"SELECT epoch_us(event_time) FROM events ORDER BY event_time {order} LIMIT 1", {}, 5.0
+            )
+            for order in ("ASC", "DESC")
+        ]
+        return (ends[0][0][0], ends[1][0][0]) if all(ends) else None
 
     def one(self, time_us: int, key: str) -> tuple[dict[str, Any], bytes, bytes | None] | None:
         """

@@ -23,7 +23,7 @@ from onelogin_connector.web import metrics, numbers, sign_on
 from onelogin_connector.web.access import COOKIE, LOCAL, Access, Caller, Role
 from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, problem_of
 from onelogin_connector.web.api import ENDPOINTS, Api, Endpoint
-from onelogin_connector.web.console import collection, connectors, events
+from onelogin_connector.web.console import collection, completeness, connectors, events
 from onelogin_connector.web.console.base import Console
 from onelogin_connector.web.console.routes import Entry, View, require, routes
 from onelogin_connector.web.front import Front
@@ -34,7 +34,12 @@ from onelogin_connector.web.server import App, HttpServer, Receive, Scope, Send,
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
-ENTRIES: tuple[Entry, ...] = (*collection.ENTRIES, *connectors.ENTRIES, *events.ENTRIES)
+ENTRIES: tuple[Entry, ...] = (
+    *collection.ENTRIES,
+    *connectors.ENTRIES,
+    *completeness.ENTRIES,
+    *events.ENTRIES,
+)
 """The pages of the console in the order of its navigation, and what is done on them."""
 
 PUBLIC = ("/login", "/static/", "/readyz")

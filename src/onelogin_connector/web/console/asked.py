@@ -92,14 +92,16 @@ class Asked(Struct, frozen=True, omit_defaults=True):
             return ""
         chosen = getattr(self, name)
         values = chosen if value in chosen else (*chosen, value)
-        return self.at(before="", event="", **{name: values})
+        changes: dict[str, Any] = {name: values, "before": "", "event": ""}
+        return self.at(**changes)
 
     def minus(self, name: str, value: str) -> str:
         """
         Return the address without a value.
         """
         values = tuple(each for each in getattr(self, name) if each != value)
-        return self.at(before="", event="", **{name: values})
+        changes: dict[str, Any] = {name: values, "before": "", "event": ""}
+        return self.at(**changes)
 
     def between(self, since: str, until: str) -> str:
         """

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from onelogin_connector.errors import QueryError
 from onelogin_connector.service.event_kql import NEWEST
 from onelogin_connector.service.events import Arrivals, EventInFull, EventsFound
+from onelogin_connector.store.events import COLUMNS
 from onelogin_connector.web.answers import HttpError, json, plain, rfc3339
-from onelogin_connector.web.console.asked import Asked, asked_of
+from onelogin_connector.web.console.asked import MOST_EVENTS, PAGE_EVENTS, Asked, asked_of
 from onelogin_connector.web.console.base import render, service_of
 from onelogin_connector.web.console.routes import Download, Entry, View
 
@@ -156,9 +157,28 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+ASKS = (
+    ("range", "A span up to now: 1h, 6h, 24h (default), 7d, 30d, or all."),
+    ("since", "Only events at or after this time; takes the place of range."),
+    ("until", "Only events before this time."),
+    *((name, "Only events with this value; may be repeated.") for name in COLUMNS),
+    ("text", "Only events with this text in any of their main fields."),
+    ("before", "Id of the event behind which the page begins: older of the page before."),
+    ("event", "Id of an event to be given in full."),
+    ("limit", f"Events of a page, {PAGE_EVENTS} by default and {MOST_EVENTS} at most."),
+)
+
 ENTRIES: tuple[Entry, ...] = (
     View(
-        "/events", "/events", "events.html", EventsView, events, title="Events", icon="list", group="Explore"
+        "/events",
+        "/events",
+        "events.html",
+        EventsView,
+        events,
+        asks=ASKS,
+        title="Events",
+        icon="list",
+        group="Explore",
     ),
     View("/events/query", "", "events_query.html", QueryView, query),
     Download("/events/arrived", arrived_rows),
