@@ -9,7 +9,10 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-PAGES = ("/login", "/status", "/nothing")
+from onelogin_connector.web.app import ENTRIES
+from onelogin_connector.web.console.routes import View
+
+PAGES = ("/login", "/nothing", *(entry.path for entry in ENTRIES if isinstance(entry, View) and entry.title))
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -27,13 +30,14 @@ def test_every_page_keeps_the_policy_in_both_themes(page: Page, path: str, theme
     assert light == (theme == "light"), ground
 
 
+@pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_text_can_be_read(page: Page, theme: str):
+def test_text_can_be_read(page: Page, path: str, theme: str):
     """
     Text stands out from its ground by 4.5 to 1 in both themes, badges and muted words too.
     """
     page.emulate_media(color_scheme=theme)
-    page.goto("/status")
+    page.goto(path)
     poor = page.evaluate(
         """() => {
           const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});

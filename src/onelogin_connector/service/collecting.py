@@ -175,6 +175,8 @@ class Collecting:
         if name in service.pulls:
             sources.append(self._poll(name, counts, seen))
         stand = standing.worst([Stand(each.state, each.error) for each in sources])
+        if service.connectors.is_stopped(name):
+            stand = Stand(Word.INACTIVE)
         gauge = self.meter.gauge(f"connector {name}")
         slots = counted.slots if counted else gauge.slots(now) if gauge else EMPTY
         return ConnectorRow(
@@ -182,8 +184,9 @@ class Collecting:
             name=settings.name or name,
             description=settings.description,
             origin=str(service.connectors.origin(name)),
-            state=Word.INACTIVE if service.connectors.is_stopped(name) else stand.word,
-            since=_moment(own[0].at) if own else None,
+            state=stand.word,
+            since=next((each.since for each in sources if each.since and each.state is stand.word), None)
+            or (_moment(own[0].at) if own else None),
             error=stand.error,
             last_event=_moment(_last_event(counts, now)),
             last_received=_moment(counts.last_received_us / 1e6),

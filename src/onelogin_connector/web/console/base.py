@@ -95,6 +95,7 @@ class Console:
             path=request.url.path,
             query=request.url.query,
             alarms=self.service.alarms.standing() if caller else [],
+            has=self.has,
             flash=flash,
             version=__version__,
             now=now,
@@ -110,9 +111,9 @@ class Console:
 
     def has(self, path: str) -> bool:
         """
-        Tell whether there is a page to link to.
+        Tell whether there is a page to link to, or one of its family.
         """
-        return any(place.path == path for place in self._places)
+        return any(path == place.path or path.startswith(f"{place.path}/") for place in self._places)
 
     def announce(self, answer: Response, flash: Flash) -> None:
         """
