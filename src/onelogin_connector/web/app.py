@@ -19,11 +19,12 @@ from starlette.routing import Route, Router
 from onelogin_connector.config import Settings
 from onelogin_connector.service import Service, build
 from onelogin_connector.service.folder import COMMAND, control_socket, make_way
-from onelogin_connector.web import metrics, numbers, sign_on
+from onelogin_connector.web import metrics, numbers, openapi, sign_on
 from onelogin_connector.web.access import COOKIE, LOCAL, Access, Caller, Role
 from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, problem_of
 from onelogin_connector.web.api import ENDPOINTS, Api, Endpoint
-from onelogin_connector.web.console import collection, completeness, connectors, events
+from onelogin_connector.web.console import access as access_pages
+from onelogin_connector.web.console import collection, completeness, connectors, events, health, letters, sinks
 from onelogin_connector.web.console.base import Console
 from onelogin_connector.web.console.routes import Entry, View, require, routes
 from onelogin_connector.web.front import Front
@@ -39,6 +40,10 @@ ENTRIES: tuple[Entry, ...] = (
     *connectors.ENTRIES,
     *completeness.ENTRIES,
     *events.ENTRIES,
+    *sinks.ENTRIES,
+    *letters.ENTRIES,
+    *health.ENTRIES,
+    *access_pages.ENTRIES,
 )
 """The pages of the console in the order of its navigation, and what is done on them."""
 
