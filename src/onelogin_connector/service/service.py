@@ -36,6 +36,7 @@ from onelogin_connector.service.health import Health
 from onelogin_connector.service.letters import Letters
 from onelogin_connector.service.notices import Notices, notices_of
 from onelogin_connector.service.pulling import Pull, required
+from onelogin_connector.service.refills import Refills
 from onelogin_connector.service.tasks import Tasks
 from onelogin_connector.service.tokens import WebhookTokens
 from onelogin_connector.service.upkeep import Upkeep
@@ -107,6 +108,7 @@ class Service:
             store, lambda: journal.epoch, clock=clock, refusal=no_store, initializer=stand_back
         )
         self.fills = Fills(self.backfill, clock=clock)
+        self.refills = Refills(deliveries, clock=clock)
         self.upkeep = Upkeep(self)
         self.collecting = Collecting(self)
         self.health = Health(self)
@@ -159,6 +161,7 @@ class Service:
         Finish deliveries under way, keep their checkpoints, close everything.
         """
         await self.fills.close()
+        await self.refills.close()
         await self.connectors.close_all()
         await asyncio.gather(*(delivery.stop() for delivery in self.deliveries.values()))
         await self.tasks.end()
