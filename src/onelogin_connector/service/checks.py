@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from onelogin_connector.errors import ConfigError, ConnectorError
+from onelogin_connector.onelogin.causes import CAUSES
 from onelogin_connector.onelogin.client import OneLogin
 from onelogin_connector.service import wanted as entered
 from onelogin_connector.service.explaining import (
@@ -120,8 +121,10 @@ class Checks:
     def __init__(self, service: "Service") -> None:
         self._service = service
         self._runs: OrderedDict[str, Run] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """Of a run → the connector it asks for; empty for what was not saved."""
         self._of_target: dict[str, Run] = {}
+        self._failing: set[str] = set()
         self._entered = asyncio.Semaphore(MOST_AT_ONCE)
 
     def begin(self, connector: str) -> Run:
@@ -202,11 +205,19 @@ class Checks:
                 with suppress(ConfigError):  # removed meanwhile
                     await self.check(connector)
 
+    async def end(self, connector: str) -> None:
+        """
+        End the check of a connector whose settings change; nothing is kept of it.
+        """
+        await self._cancel([task for task, target in self._tasks.items() if target == connector])
+
     async def close(self) -> None:
         """
         End what runs.
         """
-        tasks = [*self._tasks]
+        await self._cancel([*self._tasks])
+
+    async def _cancel(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -216,8 +227,8 @@ class Checks:
         while len(self._runs) > MOST_REMEMBERED:
             self._runs.popitem(last=False)
         task = asyncio.create_task(self._to_the_end(run, work), name=f"check {run.target}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = run.target
+        task.add_done_callback(self._tasks.pop)
 
     async def _to_the_end(self, run: Run, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -331,17 +342,24 @@ class Checks:
 
     def _tell(self, run: Run) -> None:
         """
-        Let everybody see that a connector does not work any more, or does again.
+        Say in the log when a connector does not work any more, or does again; alarms look at what is kept.
         """
-        alarms, name = self._service.alarms, f"check {run.target}"
         failed = first_failed(run.stages)
         if failed is None:
-            alarms.clear(name)
-            return
-        text = f"The test of connector {run.target} failed: {headline(run.stages)}"
-        if alarms.raise_(name, text, failed.action):
+            if run.target in self._failing:
+                logger.info(
+                    "The connection of %s works again",
+                    run.target,
+                    extra={"action": "check_passed", "connector": run.target},
+                )
+            self._failing.discard(run.target)
+        elif run.target not in self._failing:
+            self._failing.add(run.target)
             logger.error(
-                "%s", text, extra={"action": "check_failed", "connector": run.target, "cause": failed.code}
+                "The connection of %s does not work. %s",
+                run.target,
+                headline(run.stages),
+                extra={"action": "check_failed", "connector": run.target, "cause": failed.code},
             )
 
 
@@ -354,10 +372,18 @@ def first_failed(stages: Sequence[Stage]) -> Stage | None:
 
 def headline(stages: Sequence[Stage]) -> str:
     """
-    Say in one line how a check ended.
+    Say in one line how a check ended; what was seen of the answer stands with the stage.
     """
     failed = first_failed(stages)
-    return "Connection successful" if failed is None else f"{failed.stage} Stage: {failed.message}"
+    return "Connection successful" if failed is None else f"{failed.stage} Stage: {meaning(failed)}"
+
+
+def meaning(stage: Stage) -> str:
+    """
+    Return what a stage's message says without what was seen this time.
+    """
+    said = CAUSES[stage.code].meaning if stage.code in CAUSES else stage.message
+    return said if stage.message.startswith(said) else stage.message
 
 
 def reason(status: int | None) -> str:

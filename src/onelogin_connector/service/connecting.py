@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from onelogin_connector.journal.base import ConnectorCounts
 from onelogin_connector.service import report
-from onelogin_connector.service.checks import Run, headline, reason
+from onelogin_connector.service.checks import Run, headline, meaning, reason
 from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.explaining import EXPLANATIONS
 from onelogin_connector.service.report import text_of
+from onelogin_connector.service.standing import Word
 from onelogin_connector.state import Outcome
 from onelogin_connector.status import Stage, StageState
 
@@ -33,6 +34,9 @@ class StageShown(Struct, frozen=True, kw_only=True):
     stage: str
     state: StageState
     message: str
+    """With what was seen this time."""
+    meaning: str
+    """The same without."""
     action: str
     """What to do about a failure."""
     explanation: str
@@ -133,6 +137,8 @@ class ConnectorShown(Struct, frozen=True, kw_only=True):
     """Whether the console may change it."""
     stopped: bool
     """Whether a person stopped it."""
+    word: Word
+    """How it stands, as Collection Status says it."""
     state: str
     since: str | None
     error: str
@@ -166,8 +172,8 @@ async def shown(service: "Service", connector: str) -> ConnectorShown:
         ConfigError: There is no such connector.
     """
     service.require_connector(connector)
-    outcomes = await asyncio.to_thread(service.state.connectors.outcomes)
-    return _shown(service, connector, outcomes.get(connector))
+    found = (await all_shown(service)).connectors
+    return next(each for each in found if each.id == connector)
 
 
 async def all_shown(service: "Service") -> ConnectorsShown:
@@ -175,8 +181,12 @@ async def all_shown(service: "Service") -> ConnectorsShown:
     Return what is shown of every connector.
     """
     outcomes = await asyncio.to_thread(service.state.connectors.outcomes)
+    words = {row.id: row.state for row in (await service.collecting.stand()).connectors}
     return ConnectorsShown(
-        [_shown(service, name, outcomes.get(name)) for name in service.settings.connectors]
+        [
+            _shown(service, name, outcomes.get(name), words.get(name, Word.PENDING))
+            for name in service.settings.connectors
+        ]
     )
 
 
@@ -219,7 +229,7 @@ def run_shown(run: Run) -> CheckShown:
     )
 
 
-def _shown(service: "Service", name: str, outcome: Outcome | None) -> ConnectorShown:
+def _shown(service: "Service", name: str, outcome: Outcome | None, word: Word) -> ConnectorShown:
     settings = service.settings.connectors[name]
     origin = service.connectors.origin(name)
     running = service.checks.running(name)
@@ -231,6 +241,7 @@ def _shown(service: "Service", name: str, outcome: Outcome | None) -> ConnectorS
         origin=origin,
         editable=origin is not Origin.FILE,
         stopped=service.connectors.is_stopped(name),
+        word=word,
         settings=_settings(service, name),
         webhook=webhook_shown(service, name),
         check=run_shown(running) if running else check,
@@ -272,6 +283,7 @@ def _stage(stage: Stage) -> StageShown:
         stage=stage.stage,
         state=stage.state,
         message=stage.message,
+        meaning=meaning(stage),
         action=stage.action,
         explanation=EXPLANATIONS.get(stage.code, "") if failed else "",
         code=stage.code,

@@ -374,6 +374,7 @@ class Connectors:
         ]
 
     async def _end(self, name: str) -> None:
+        await self._service.checks.end(name)
         pull = self._service.pulls.get(name)
         tasks = self._tasks.pop(name, [])
         if pull is not None and tasks:

@@ -162,10 +162,10 @@ class Service:
         """
         await self.fills.close()
         await self.refills.close()
+        await self.checks.close()  # they ask over the connections that end next
         await self.connectors.close_all()
         await asyncio.gather(*(delivery.stop() for delivery in self.deliveries.values()))
         await self.tasks.end()
-        await self.checks.close()
         await self.health.close()
         self._analyst.shutdown(wait=False, cancel_futures=True)
         self.events.close()

@@ -4,12 +4,16 @@ What the state keeps of connectors beyond their settings.
 That is whether people stopped or removed them, how their latest check ended, and where their secret may be sent.
 """
 
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Literal
 
 from msgspec import Struct, convert, json
 
-from onelogin_connector.state.database import Database
+from onelogin_connector.errors import ConfigError
+from onelogin_connector.state.database import Database, queries
 from onelogin_connector.state.health import note_check
 from onelogin_connector.status import Stage
 
@@ -17,6 +21,9 @@ Wish = Literal["stopped", "removed"]
 
 SECRET = "client_secret"  # noqa: S105 - the name of a setting
 """Name under which a connector's secret is kept."""
+
+SCHEMA = 3
+"""The version of the state from which on people's decisions about connectors are kept."""
 
 
 class Outcome(Struct, frozen=True):
@@ -31,6 +38,16 @@ class Outcome(Struct, frozen=True):
     since: float
     """Unix seconds of the first of the checks in a row that ended so."""
     stages: list[Stage]
+
+
+class Made(Struct, frozen=True):
+    """
+    A connector made in the console, as an export names it.
+    """
+
+    id: str
+    settings: dict[str, Any]
+    has_secret: bool
 
 
 class WebhookToken(Struct, frozen=True):
@@ -125,3 +142,30 @@ def _outcome(row: dict[str, Any]) -> Outcome:
         | {"ok": bool(row["ok"]), "stages": json.decode(row["stages"]), "since": row["since"] or row["at"]},
         Outcome,
     )
+
+
+def read_made(folder: Path) -> tuple[list[Made], set[str]]:
+    """
+    Read which connectors were made in the console, and which were removed, beside a service that may be running.
+
+    Nothing is written, not even the schema brought up to date.
+
+    Args:
+        folder: The data folder; it need not exist.
+
+    Raises:
+        ConfigError: The state is there and cannot be read.
+    """
+    path = folder / "state.db"
+    if not path.is_file():
+        return [], set()
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            rows = connection.execute(queries()["made"]).fetchall()
+            removed = connection.execute(queries()["removed"]).fetchall() if version >= SCHEMA else []
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"The state file {path} cannot be read: {error}.", action="Check its owner and mode."
+        ) from error
+    return [Made(id, json.decode(text), bool(secret)) for id, text, secret in rows], {id for (id,) in removed}

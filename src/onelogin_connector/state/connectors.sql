@@ -41,3 +41,13 @@ DELETE FROM swept_hours WHERE connector = :connector;
 -- name: forget_backfill
 -- Forget the unfinished backfill of a connector.
 DELETE FROM backfills WHERE connector = :connector;
+
+-- name: made
+-- The connectors made in the console, and whether a secret of theirs is kept.
+SELECT id, settings, EXISTS (
+    SELECT 1 FROM secrets WHERE secrets.kind = parts.kind AND secrets.id = parts.id
+) FROM parts WHERE kind = 'connector' ORDER BY id;
+
+-- name: removed
+-- The connectors that people removed although the program brings them.
+SELECT connector FROM connector_wishes WHERE wish = 'removed';

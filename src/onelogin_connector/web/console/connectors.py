@@ -7,12 +7,13 @@ goes in and never comes out: the form that is shown again has its field empty.
 
 import asyncio
 from datetime import UTC, datetime
+from html import escape
 from math import nan
 from typing import Any
 
 from msgspec import Struct, structs
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from onelogin_connector.service import Service
 from onelogin_connector.service.checks import Run
@@ -26,7 +27,7 @@ from onelogin_connector.service.connecting import (
     shown,
 )
 from onelogin_connector.service.connectors import Origin
-from onelogin_connector.service.wanted import FieldErrors, Wanted
+from onelogin_connector.service.wanted import LONGEST_NAME, FieldErrors, Wanted
 from onelogin_connector.web.access import Role, caller_of
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.console.base import console_of, render, service_of
@@ -161,6 +162,15 @@ async def new_form(request: Request) -> Form:
     Return an empty form.
     """
     return form_of(service_of(request), Entered(poll_seconds="60", overlap_minutes="10"))
+
+
+async def derived_id(request: Request) -> Response:
+    """
+    Return the id that a connector of this name would have.
+    """
+    name = request.query_params.get("name", "").strip()[:LONGEST_NAME]
+    text = f"/webhook/{service_of(request).connectors.id_for(name or 'onelogin')}"
+    return HTMLResponse(f"<code>{escape(text)}</code>")
 
 
 async def edit_form(request: Request) -> Form:
@@ -368,6 +378,7 @@ ENTRIES: tuple[Entry, ...] = (
     View("/connectors/new", "", "connectors_form.html", Form, new_form, role=Role.ADMIN),
     View("/connectors/{id}", "", "connectors_one.html", OneConnector, one),
     View("/connectors/{id}/edit", "", "connectors_form.html", Form, edit_form, role=Role.ADMIN),
+    Download("/connectors/new/id", derived_id, role=Role.ADMIN),
     Download("/connectors/checks/{run}", progress, role=Role.OPERATOR),
     Download("/connectors/{id}/arrival", arrival),
     Act("/connectors", "connector_made", save, role=Role.ADMIN, takes=Entered, twin=False),
