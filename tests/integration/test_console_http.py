@@ -167,6 +167,34 @@ async def test_deleting_needs_rest_and_confirmation(world):
         assert_problem(await admin.post("/api/v1/status/sinks/nothing/stop"), 404)
 
 
+async def test_a_connector_at_rest_is_deleted_and_its_events_stay(tmp_path):
+    """
+    Stop, confirm, gone: from page, API and webhook. It is offered only then.
+    """
+    environ = {"ONELOGIN_CONNECTOR_ADMIN_PASSWORD": PASSWORD}
+    service = build(load(None, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=Clock())
+    world = World(service, access_of(service), Clock())
+    try:
+        async with world.signed_in() as browser:
+            delete = "/status/connectors/default/delete"
+            assert delete not in (await browser.get("/status")).text
+            await act(browser, delete, confirmed="true")
+            assert "Stop it first" in (await browser.get("/status")).text
+            await act(browser, "/status/connectors/default/stop")
+            assert delete in (await browser.get("/status")).text
+            await act(browser, delete)
+            assert "not confirmed" in (await browser.get("/status")).text
+            await act(browser, delete, confirmed="true")
+            page = (await browser.get("/status")).text
+            assert "default is deleted" in page
+            assert 'id="connector-default"' not in page
+            assert (await browser.get("/api/v1/collection")).json()["connectors"] == []
+        assert "connector_deleted" in {deed.action for deed in service.state.deeds()}
+        assert (await world.client().post("/webhook/default", json=[])).status_code == 404
+    finally:
+        await service.stop()
+
+
 async def test_sinks_are_paused_and_go_on(world):
     """
     By API as by page; the page says who did it.
@@ -298,7 +326,7 @@ async def test_openapi_describes_every_address(world):
     assert {(method, re.sub(r":\w+", "", path)) for method, path in served} <= described
     text = str(told)
     schemas = told["components"]["schemas"]
-    assert set(re.findall(r"#/components/schemas/(\w+)", text)) <= set(schemas)
+    assert set(re.findall(r"#/components/schemas/([\w.-]+)", text)) <= set(schemas)
     assert "ConnectorRow" in schemas
     ids = [one["operationId"] for methods in told["paths"].values() for one in methods.values()]
     assert len(ids) == len(set(ids))

@@ -32,6 +32,9 @@ LOOK_SECONDS = 10.0
 FRESH_SECONDS = 5.0
 """How long the figures of the day are shown again: several people look at one page."""
 
+STALE_SECONDS = 30.0
+"""Figures up to this old are shown at once, while newer ones are counted for the next look."""
+
 PATIENCE_SECONDS = 1.0
 """How long a page waits for newer figures before it shows those it has."""
 
@@ -80,7 +83,7 @@ class Collecting:
     def __init__(self, service: "Service") -> None:
         self._service = service
         self.meter = Meter()
-        self._day: dict[str, Counted] = {}
+        self._day: dict[str, Counted] | None = None
         self._day_at = 0.0
         self._counting: asyncio.Task[None] | None = None
 
@@ -125,16 +128,15 @@ class Collecting:
 
     async def _last_day(self) -> dict[str, Counted] | None:
         """
-        Return the day's figures by connector; None without a store.
+        Return the day's figures by connector; None without a store, or before it has told any.
         """
         service = self._service
         if service.store is None:
             return None
-        if abs(service.clock() - self._day_at) >= FRESH_SECONDS and (
-            self._counting is None or self._counting.done()
-        ):
+        age = abs(service.clock() - self._day_at)
+        if age >= FRESH_SECONDS and (self._counting is None or self._counting.done()):
             self._counting = asyncio.create_task(self._count(), name="figures of the day")
-        if self._counting is not None and not self._counting.done():
+        if age >= STALE_SECONDS and self._counting is not None:
             # a store that is busy with something else must not keep the page from being shown
             await asyncio.wait([self._counting], timeout=PATIENCE_SECONDS)
         return self._day
