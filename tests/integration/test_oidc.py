@@ -525,6 +525,18 @@ async def test_failures_lock_out(world):
         assert (await world.signed_in(other)).status_code == 200
 
 
+async def test_who_may_not_come_in_locks_nobody_out(world):
+    """
+    An office behind one address: colleagues without a group are refused, and the one with it comes in.
+    """
+    world.provider.person["groups"] = []
+    async with world.browser() as browser:
+        for _ in range(7):
+            assert (await world.signed_in(browser)).status_code == 403
+        world.provider.person["groups"] = ["Audit"]
+        assert (await world.signed_in(browser)).status_code == 200
+
+
 async def test_a_client_secret_may_go_in_the_form(world):
     """
     Where the provider takes it no other way.

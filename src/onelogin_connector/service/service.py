@@ -126,6 +126,8 @@ class Service:
         Args:
             only_store: Leave other destinations alone: a short command is no moment to send events out.
         """
+        if not only_store:  # before anything runs, so that no change is missed
+            self.health.attend()
         if self.store is not None and await epoch.agree(self.journal, self.store, self.alarms):
             for pull in self.pulls.values():
                 await pull.poller.step_back(LOST_US)

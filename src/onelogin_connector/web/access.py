@@ -159,11 +159,15 @@ class Access:
         """
         self._require_unlocked(self._of_address.locked_seconds(neighbourhood(address)))
 
-    def refuse_vouched(self, address: str, why: str) -> None:
+    def refuse_vouched(self, address: str, why: str, *, counts: bool) -> None:
         """
         Note that a single sign-on failed.
+
+        Args:
+            counts: Whether it may have been an attack, of which an address has but a few.
         """
-        self._of_address.failed(neighbourhood(address))
+        if counts:
+            self._of_address.failed(neighbourhood(address))
         logger.warning(
             "A single sign-on failed: %s", why, extra={"action": "sign_in_failed", "address": address}
         )

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from onelogin_connector.config import Oidc
-from onelogin_connector.errors import ConnectorError
+from onelogin_connector.errors import ConfigError, ConnectorError
 from onelogin_connector.web.access import COOKIE, Access
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.hosts import Hosts
@@ -85,8 +85,12 @@ class SignOn:
                 client,
             )
         except HttpError as error:
-            self._access.refuse_vouched(client, error.message)
-            return self._refused(request, error, 403 if error.kind == "not-permitted" else 401)
+            known = error.kind == "not-permitted"  # somebody whom the provider vouches for guesses nothing
+            self._access.refuse_vouched(client, error.message, counts=not known)
+            return self._refused(request, error, 403 if known else 401)
+        except ConfigError as error:  # the name is another account's
+            self._access.refuse_vouched(client, error.message, counts=False)
+            return self._refused(request, error, 403)
         except ConnectorError as error:
             return self._refused(request, error, 503)
         return self._signed_in(session)
