@@ -1,5 +1,5 @@
 """
-Write the generated parts of the documentation: settings, commands, problems, routes.
+Write the generated parts of the documentation: settings, commands, problems, routes, failing checks.
 
 They stand between ``<!-- generated: NAME -->`` and ``<!-- end -->``, and come from what the program itself
 says of them. ``make docs`` writes them; ``make check`` fails when they are out of date.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from onelogin_connector.cli.arguments import parser
 from onelogin_connector.config import reference
+from onelogin_connector.service.explaining import EXPLANATIONS, STAGES, said
 from onelogin_connector.sources.problems import KINDS
 
 FOLDER = Path(__file__).parent
@@ -81,6 +82,29 @@ def problems() -> str:
     return "\n".join(lines) + "\n"
 
 
+def checks() -> str:
+    """
+    Return every cause by which a connection test fails, stage by stage.
+    """
+    lines = []
+    for stage, codes in STAGES.items():
+        lines.append("### In any stage" if stage == "any" else f"### {stage} stage")
+        for code in codes:
+            message, action = said(code)
+            lines += [
+                "",
+                f"#### `{code}`",
+                "",
+                f"**{message}**",
+                "",
+                EXPLANATIONS[code],
+                "",
+                f"*What to do:* {action}",
+            ]
+        lines.append("")
+    return "\n".join(lines)
+
+
 def routes() -> str:
     """
     Return every address of the API with the role it needs.
@@ -96,6 +120,7 @@ def routes() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "checks": checks,
     "configuration": reference,
     "commands": commands,
     "problems": problems,

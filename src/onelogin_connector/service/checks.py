@@ -8,19 +8,17 @@ is kept in the state. What was entered but not saved is tried in the same way an
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from http import HTTPStatus
-from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
 from onelogin_connector.errors import ConfigError, ConnectorError
-from onelogin_connector.onelogin.causes import CAUSES
 from onelogin_connector.onelogin.client import OneLogin
 from onelogin_connector.service import wanted as entered
+from onelogin_connector.service.check_run import Run, failing, first_failed, headline
 from onelogin_connector.service.explaining import (
     ACCOUNT,
     INTAKE,
@@ -56,61 +54,6 @@ MOST_AT_ONCE = 4
 
 API_STAGES = ("Configuration", "Network", "Authentication", "Permission", "Fetch Logs")
 WEBHOOK_STAGES = ("Webhook", "Listener", "Events")
-
-
-class Run:
-    """
-    One check, while it runs and after.
-    """
-
-    def __init__(self, target: str, planned: tuple[str, ...], *, at: float) -> None:
-        self.id = token_urlsafe(18)
-        """By which a page asks for it."""
-        self.target = target
-        """The connector's id; empty for what was not saved."""
-        self.planned = planned
-        """Names of the stages in their order."""
-        self.at = at
-        """Unix seconds at which it began."""
-        self.stages: list[Stage] = []
-        self.done = asyncio.Event()
-        self._grown = asyncio.Event()
-
-    @property
-    def ok(self) -> bool:
-        """
-        Tell whether no stage failed so far.
-        """
-        return all(stage.state is not StageState.FAILED for stage in self.stages)
-
-    def add(self, stage: Stage) -> None:
-        """
-        Note that a stage is done.
-        """
-        self.stages.append(stage)
-        self._turn()
-
-    def finish(self) -> None:
-        """
-        Note that nothing more comes.
-        """
-        self.done.set()
-        self._turn()
-
-    def _turn(self) -> None:
-        self._grown.set()
-        self._grown = asyncio.Event()
-
-    async def growing(self) -> AsyncIterator[list[Stage]]:
-        """
-        Give the stages each time one is added, to the end.
-        """
-        while True:
-            grown = self._grown
-            yield [*self.stages]
-            if self.done.is_set():
-                return
-            await grown.wait()
 
 
 class Checks:
@@ -233,15 +176,30 @@ class Checks:
     async def _to_the_end(self, run: Run, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await work()
+        except asyncio.CancelledError:
+            run.finish()
+            raise
         except Exception:
             logger.exception("A check failed in a way nobody foresaw", extra={"action": "check_failed"})
-            run.add(_failed(_next(run), INTERNAL))
+            run.add(failing(_next(run), INTERNAL))
+        try:
+            await self._keep(run)
         finally:
             run.finish()
 
+    async def _keep(self, run: Run) -> None:
+        """
+        Keep how the check of a saved connector ended, unless it was removed meanwhile.
+        """
+        service = self._service
+        if run.target in service.settings.connectors:
+            state = service.state.connectors
+            await asyncio.to_thread(state.save_outcome, run.target, run.stages, ok=run.ok, at=run.at)
+            self._tell(run)
+
     async def _saved(self, run: Run) -> None:
         """
-        Do the stages of a connector as it is saved, and keep how they ended.
+        Do the stages of a connector as it is saved.
         """
         service, name = self._service, run.target
         pull = service.pulls.get(name)
@@ -253,11 +211,6 @@ class Checks:
             run.add(Stage("Account", StageState.SKIPPED, "Not tried, because a stage before it failed."))
         for stage in self._webhook_stages(name):
             run.add(stage)
-        if name in service.settings.connectors:
-            await asyncio.to_thread(
-                service.state.connectors.save_outcome, name, run.stages, ok=run.ok, at=run.at
-            )
-            self._tell(run)
 
     async def _tried(self, run: Run, connector: str | None, wanted: Wanted) -> None:
         """
@@ -267,7 +220,7 @@ class Checks:
             secret = self._service.connectors.secret_for(connector, wanted)
         except FieldErrors as error:
             message = next(iter(error.fields.values()))
-            run.add(_failed("Configuration", SECRET_ELSEWHERE, message))
+            run.add(failing("Configuration", SECRET_ELSEWHERE, message))
             return
         if secret is None:
             run.add(_without_api(""))
@@ -296,7 +249,7 @@ class Checks:
             async with asyncio.timeout(CHECK_SECONDS):
                 await api.check(tell)
         except TimeoutError:
-            run.add(_failed(_next(run), TIMEOUT))
+            run.add(failing(_next(run), TIMEOUT))
         return run.ok
 
     async def _account(self, name: str) -> Stage:
@@ -320,10 +273,10 @@ class Checks:
             text = "No webhook token was made, so events come by the API alone."
             yield Stage("Webhook", StageState.SKIPPED, text, OWN_MESSAGES[WEBHOOK_TOKEN][1])
         else:
-            yield _failed("Webhook", WEBHOOK_TOKEN)
+            yield failing("Webhook", WEBHOOK_TOKEN)
         reasons = service.reasons_not_ready()
         if reasons:
-            yield _failed("Listener", INTAKE, " ".join(reasons))
+            yield failing("Listener", INTAKE, " ".join(reasons))
         else:
             yield Stage("Listener", StageState.PASSED, f"Requests to /webhook/{name} are taken.")
         counts = service.journal.counts().get(name)
@@ -363,47 +316,9 @@ class Checks:
             )
 
 
-def first_failed(stages: Sequence[Stage]) -> Stage | None:
-    """
-    Return the stage that failed first.
-    """
-    return next((stage for stage in stages if stage.state is StageState.FAILED), None)
-
-
-def headline(stages: Sequence[Stage]) -> str:
-    """
-    Say in one line how a check ended; what was seen of the answer stands with the stage.
-    """
-    failed = first_failed(stages)
-    return "Connection successful" if failed is None else f"{failed.stage} Stage: {meaning(failed)}"
-
-
-def meaning(stage: Stage) -> str:
-    """
-    Return what a stage's message says without what was seen this time.
-    """
-    said = CAUSES[stage.code].meaning if stage.code in CAUSES else stage.message
-    return said if stage.message.startswith(said) else stage.message
-
-
-def reason(status: int | None) -> str:
-    """
-    Return the reason that belongs to an HTTP status; empty if there is none.
-    """
-    try:
-        return "" if status is None else HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
-
 def _next(run: Run) -> str:
     done = len(run.stages)
     return run.planned[min(done, len(run.planned) - 1)]
-
-
-def _failed(stage: str, code: str, message: str = "") -> Stage:
-    said, action = OWN_MESSAGES[code]
-    return Stage(stage, StageState.FAILED, message or said, action, code=code)
 
 
 def _without_api(name: str) -> Stage:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from onelogin_connector.journal.base import ConnectorCounts
 from onelogin_connector.service import report
-from onelogin_connector.service.checks import Run, headline, meaning, reason
+from onelogin_connector.service.check_run import Run, headline, meaning, reason
 from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.explaining import EXPLANATIONS
 from onelogin_connector.service.report import text_of
@@ -180,11 +180,13 @@ async def all_shown(service: "Service") -> ConnectorsShown:
     """
     Return what is shown of every connector.
     """
-    outcomes = await asyncio.to_thread(service.state.connectors.outcomes)
     words = {row.id: row.state for row in (await service.collecting.stand()).connectors}
+    # looked at before what is kept: a check that ends in between is shown by itself
+    running = {name: run for name in service.settings.connectors if (run := service.checks.running(name))}
+    outcomes = await asyncio.to_thread(service.state.connectors.outcomes)
     return ConnectorsShown(
         [
-            _shown(service, name, outcomes.get(name), words.get(name, Word.PENDING))
+            _shown(service, name, running.get(name) or outcomes.get(name), words.get(name, Word.PENDING))
             for name in service.settings.connectors
         ]
     )
@@ -229,11 +231,9 @@ def run_shown(run: Run) -> CheckShown:
     )
 
 
-def _shown(service: "Service", name: str, outcome: Outcome | None, word: Word) -> ConnectorShown:
+def _shown(service: "Service", name: str, check: Run | Outcome | None, word: Word) -> ConnectorShown:
     settings = service.settings.connectors[name]
     origin = service.connectors.origin(name)
-    running = service.checks.running(name)
-    check = _outcome_shown(outcome) if outcome else None
     return ConnectorShown(
         **report.connector(service, name),
         type=TYPE,
@@ -244,7 +244,7 @@ def _shown(service: "Service", name: str, outcome: Outcome | None, word: Word) -
         word=word,
         settings=_settings(service, name),
         webhook=webhook_shown(service, name),
-        check=run_shown(running) if running else check,
+        check=run_shown(check) if isinstance(check, Run) else _outcome_shown(check) if check else None,
     )
 
 

@@ -1,24 +1,18 @@
 """
 Connectors: the list, the form, the page of each with its set-ups, and their tests.
-
-What is entered in the form comes as text and is read here, so that every mistake stands beside its field. A secret
-goes in and never comes out: the form that is shown again has its field empty.
 """
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC
 from html import escape
-from math import nan
 from typing import Any
 
 from msgspec import Struct, structs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from onelogin_connector.service import Service
-from onelogin_connector.service.checks import Run
+from onelogin_connector.service.check_run import Run
 from onelogin_connector.service.connecting import (
-    TYPE,
     CheckShown,
     ConnectorShown,
     ConnectorsShown,
@@ -27,63 +21,13 @@ from onelogin_connector.service.connecting import (
     shown,
 )
 from onelogin_connector.service.connectors import Origin
-from onelogin_connector.service.wanted import LONGEST_NAME, FieldErrors, Wanted
+from onelogin_connector.service.wanted import LONGEST_NAME, FieldErrors
 from onelogin_connector.web.access import Role, caller_of
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.console.base import console_of, render, service_of
+from onelogin_connector.web.console.entered import LABELS, Entered, Form, form_of, wanted_of
 from onelogin_connector.web.console.routes import Act, Done, Download, Entry, View
 from onelogin_connector.web.reading import Rotation
-
-LABELS = {
-    "name": "Connector Name",
-    "domain": "OneLogin Domain",
-    "client_id": "Client ID",
-    "client_secret": "Client Secret",
-    "api_url": "API host",
-    "poll_seconds": "Poll interval",
-    "overlap_minutes": "Overlap",
-    "start": "First run from",
-    "description": "Description",
-}
-"""Field → what it is called on the page."""
-
-
-class Entered(Struct, frozen=True, kw_only=True):
-    """
-    The form as it was sent.
-    """
-
-    connector: str = ""
-    """The id of the one that is changed; empty for a new one."""
-    name: str = ""
-    description: str = ""
-    domain: str = ""
-    client_id: str = ""
-    client_secret: str = ""
-    api_url: str = ""
-    poll_seconds: str = ""
-    overlap_minutes: str = ""
-    start: str = ""
-    time_rule: str = "floor"
-
-    def __repr__(self) -> str:
-        return f"Entered({self.name!r})"  # never the secret
-
-
-class Form(Struct, frozen=True, kw_only=True):
-    """
-    The form as it is shown.
-    """
-
-    entered: Entered
-    """Without the secret."""
-    errors: dict[str, str]
-    has_secret: bool
-    host: str
-    """Where the stored secret may be sent."""
-    id: str
-    """In the webhook's address; what it would be for a new one."""
-    type: str = TYPE
 
 
 class OneConnector(Struct, frozen=True, kw_only=True):
@@ -142,21 +86,6 @@ async def one(request: Request, new_token: str = "") -> OneConnector:
     )
 
 
-def form_of(service: Service, entered: Entered, errors: dict[str, str] | None = None) -> Form:
-    """
-    Return a form to be filled in, or filled in again.
-    """
-    connector = entered.connector
-    host = service.state.connectors.secret_host(connector) if connector else ""
-    return Form(
-        entered=structs.replace(entered, client_secret=""),
-        errors=errors or {},
-        has_secret=bool(host),
-        host=host,
-        id=connector or service.connectors.id_for(entered.name or "onelogin"),
-    )
-
-
 async def new_form(request: Request) -> Form:
     """
     Return an empty form.
@@ -202,31 +131,6 @@ async def edit_form(request: Request) -> Form:
         time_rule=settings.time_rule,
     )
     return await asyncio.to_thread(form_of, service, entered)
-
-
-def wanted_of(entered: Entered) -> Wanted:
-    """
-    Read what the form holds.
-
-    Raises:
-        FieldErrors: A number or a time cannot be read.
-    """
-    wrong: dict[str, str] = {}
-    start = _moment(entered.start, wrong)
-    if wrong:
-        raise FieldErrors(wrong)
-    return Wanted(
-        name=entered.name,
-        description=entered.description,
-        domain=entered.domain,
-        client_id=entered.client_id,
-        client_secret=entered.client_secret,
-        api_url=entered.api_url,
-        poll_seconds=_number(entered.poll_seconds, 60.0),
-        overlap_minutes=_number(entered.overlap_minutes, 10.0),
-        start=start,
-        time_rule="round" if entered.time_rule == "round" else "floor",
-    )
 
 
 async def save(request: Request, entered: Entered) -> Done | Response:
@@ -342,26 +246,6 @@ def _is_part(request: Request) -> bool:
     Tell whether script asks for a piece of the page.
     """
     return "hx-request" in request.headers and "hx-boosted" not in request.headers
-
-
-def _number(text: str, default: float) -> float:
-    if not text.strip():
-        return default
-    try:
-        return float(text)
-    except ValueError:
-        return nan  # which no range contains
-
-
-def _moment(text: str, wrong: dict[str, str]) -> datetime | None:
-    if not text.strip():
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        wrong["start"] = "A time such as 2026-11-01T00:00, in UTC."
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 ENTRIES: tuple[Entry, ...] = (
