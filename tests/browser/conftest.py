@@ -46,6 +46,13 @@ description = "Waits for its webhook"
 """Beside the first, which is the simulated account's: one whose API nobody answers, and one that nothing has come to."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Run the tests of this folder last: from the first on the browser's loop runs, and asyncio has one at a time.
+    """
+    items.sort(key=lambda item: Path(__file__).parent in item.path.parents)
+
+
 def _of_acceptance() -> ModuleType:
     """
     Load what starts the program; tests are collected by path and cannot import each other.

@@ -61,6 +61,11 @@ class Program:
         answer = httpx2.post(f"{self.url}/webhook/default", content=encode(records), headers=headers)
         assert answer.status_code == 200, answer.text
 
+    def send_bytes(self, body: bytes) -> None:
+        """Send what is no record at all."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        assert httpx2.post(f"{self.url}/webhook/default", content=body, headers=headers).status_code == 400
+
 
 def record(name: str, **fields: object) -> dict[str, object]:
     """Return a webhook record of now."""
@@ -210,3 +215,41 @@ def test_page_works_without_script(program, browser, cookies):
     page.locator("#rows a[data-open]").click()
     expect(page.locator("#event")).to_contain_text("As received")
     context.close()
+
+
+def test_dead_letters_are_read_ticked_and_discarded(page, program):
+    """
+    Hostile bytes stay text; ticked letters are discarded after a question, by keyboard alone.
+    """
+    program.send_bytes(HOSTILE.encode() + b"\x00\xff")
+    program.send_bytes(b"<!doctype html><script>window.stolen=1</script>")
+    page.goto("/dead-letters")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    assert_harmless(page)
+    page.locator("tbody th a").first.click()
+    expect(page.locator("pre.hex")).to_contain_text("00000000")
+    assert_harmless(page)
+    page.go_back()
+    page.locator("tbody input").first.focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Discard ticked").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Discard 1 dead letter?")
+    page.locator("main form button").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".flash")).to_contain_text("1 dead letter is discarded")
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_sinks_and_completeness_are_there(page):
+    """
+    The store is paused and goes on by a click; completeness says that webhooks alone cannot be checked.
+    """
+    page.goto("/sinks")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".badge", has_text="Paused")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".badge", has_text="Active")).to_be_visible()
+    page.goto("/completeness")
+    expect(page.locator("main")).to_contain_text("Not checkable: webhooks alone")
+    expect(page.locator("table.strip").first).to_be_visible()

@@ -14,9 +14,9 @@ from onelogin_connector.errors import QueryError
 from onelogin_connector.service.event_kql import NEWEST
 from onelogin_connector.service.events import Arrivals, EventInFull, EventsFound
 from onelogin_connector.store.events import COLUMNS
-from onelogin_connector.web.answers import HttpError, json, plain, rfc3339
+from onelogin_connector.web.answers import HttpError, plain, rfc3339
 from onelogin_connector.web.console.asked import MOST_EVENTS, PAGE_EVENTS, Asked, asked_of
-from onelogin_connector.web.console.base import render, service_of
+from onelogin_connector.web.console.base import service_of
 from onelogin_connector.web.console.routes import Download, Entry, View
 
 QUERY_ROWS = 200
@@ -81,23 +81,11 @@ async def arrived(request: Request) -> Arrivals:
     return await service_of(request).events.arrived(asked.filter, after)
 
 
-async def arrived_rows(request: Request) -> Response:
+def beside(request: Request, _view: Arrivals) -> dict[str, Any]:
     """
-    Answer with rows of the list; the header says where to go on.
+    Return what the rows need to lead somewhere.
     """
-    found = await arrived(request)
-    answer = render(request, "events_rows.html", asked=asked_of(request), events=found.events)
-    answer.headers["x-cursor"] = found.cursor
-    answer.headers["x-more"] = str(found.more).lower()
-    answer.headers["x-count"] = str(len(found.events))
-    return answer
-
-
-async def arrived_json(request: Request) -> Response:
-    """
-    Answer with what has come in.
-    """
-    return json(await arrived(request))
+    return {"asked": asked_of(request)}
 
 
 async def raw(request: Request) -> Response:
@@ -181,7 +169,17 @@ ENTRIES: tuple[Entry, ...] = (
         group="Explore",
     ),
     View("/events/query", "", "events_query.html", QueryView, query),
-    Download("/events/arrived", arrived_rows),
-    Download("/api/v1/events/arrived", arrived_json),
+    View(
+        "/events/arrived",
+        "/events/arrived",
+        "events_rows.html",
+        Arrivals,
+        arrived,
+        also=beside,
+        asks=(
+            ("after", "The cursor of the answer before; without it nothing but a cursor comes."),
+            *ASKS[1:-3],
+        ),
+    ),
     Download("/events/raw", raw),
 )

@@ -28,10 +28,8 @@ if (button && rows && !new URLSearchParams(location.search).has("before")) {
     if (running() && !document.hidden) timer = setTimeout(look, Math.min(EVERY_MS * 2 ** failures, LONGEST_WAIT_MS));
   };
 
-  const put = (html) => {
-    const made = document.createElement("template");
-    made.innerHTML = `<table><tbody>${html}</tbody></table>`;
-    const fresh = [...made.content.querySelectorAll("tr")].filter((row) => !document.getElementById(row.id));
+  const put = (came) => {
+    const fresh = [...came.rows].filter((row) => !document.getElementById(row.id));
     for (const row of fresh) row.classList.add("fresh");
     rows.prepend(...fresh);
     while (rows.rows.length > MOST_ROWS) rows.rows[rows.rows.length - 1].remove();
@@ -49,13 +47,15 @@ if (button && rows && !new URLSearchParams(location.search).has("before")) {
         return;
       }
       if (!answer.ok) throw new Error(String(answer.status));
-      const html = await answer.text();
-      cursor = answer.headers.get("x-cursor") || cursor;
-      const came = Number(answer.headers.get("x-count")) ? put(html) : 0;
+      const made = document.createElement("template");
+      made.innerHTML = await answer.text();
+      const part = made.content.querySelector("tbody[data-cursor]");
+      cursor = part.dataset.cursor;
+      const came = put(part);
+      const more = part.dataset.more === "true" ? " More arrived than fit here: refresh to see all." : "";
+      if (came || more || failures || !said.textContent) say(`Live. ${seen + came} new.${more}`);
       failures = 0;
       seen += came;
-      const more = answer.headers.get("x-more") === "true" ? " More arrived than fit here: refresh to see all." : "";
-      if (came || more || !said.textContent) say(`Live. ${seen} new.${more}`);
     } catch {
       failures += 1;
       say("The connector does not answer; trying again. Nothing will be left out.");
