@@ -18,6 +18,7 @@ from onelogin_connector.journal.base import Held
 from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.onelogin import event_types
 from onelogin_connector.service.backup import JOURNAL, STORE
+from onelogin_connector.service.connectors import present
 from onelogin_connector.service.first_start import first_secrets
 from onelogin_connector.service.folder import SCRATCH, SERVICE, Folder
 from onelogin_connector.service.service import Service
@@ -41,7 +42,7 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time, purpose
         state = State(folder.path, secret_key=settings.secret_key, clock=clock)
         opened.callback(state.close)
         # a dictionary of its own: what the console makes is added to it
-        settings = structs.replace(settings, connectors=dict(settings.connectors))
+        settings = structs.replace(settings, connectors=present(settings.connectors, state))
         store = _store(settings, folder, clock)
         if store is not None:
             opened.callback(store.close)

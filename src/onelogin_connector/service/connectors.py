@@ -9,6 +9,7 @@ polled. Every change is on disk before it takes effect, and one happens at a tim
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from onelogin_connector.service import wanted as entered
 from onelogin_connector.service.pulling import Pull
 from onelogin_connector.service.receiving import webhook
 from onelogin_connector.service.wanted import FieldErrors, Wanted
+from onelogin_connector.state import State
 from onelogin_connector.state.connectors import SECRET
 from onelogin_connector.status import State as Stand
 from onelogin_connector.status import Status
@@ -50,6 +52,16 @@ class Origin(StrEnum):
     CONSOLE = "console"
     BUILT_IN = "built-in"
     """Nobody yet: it is there when nothing else is."""
+
+
+def present(connectors: Mapping[str, Connector], state: State) -> dict[str, Connector]:
+    """
+    Return the connectors of the settings without the built-in one, if a person removed that.
+    """
+    found = dict(connectors)
+    if found.get(DEFAULT) == Connector(name=DEFAULT) and state.connectors.wishes().get(DEFAULT) == "removed":
+        del found[DEFAULT]
+    return found
 
 
 class Connectors:
@@ -96,8 +108,6 @@ class Connectors:
                 self._made[part.id] = entered.stored(part.settings)
                 known[part.id] = self._settings(part.id)
         wishes = service.state.connectors.wishes()
-        if self.origin(DEFAULT) is Origin.BUILT_IN and wishes.get(DEFAULT) == "removed":
-            known.pop(DEFAULT, None)
         self._stopped = {name for name, wish in wishes.items() if wish == "stopped" and name in known}
         for name in known:
             self._open(name)

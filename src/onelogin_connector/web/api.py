@@ -337,12 +337,12 @@ class Api:
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/status", Role.VIEWER, Api.status),
-    Endpoint("GET", "/api/v1/connectors", Role.VIEWER, connectors.listed),
-    Endpoint("POST", "/api/v1/connectors", Role.ADMIN, connectors.make),
-    Endpoint("POST", "/api/v1/connectors/test", Role.ADMIN, connectors.try_out),
-    Endpoint("GET", "/api/v1/connectors/{id}", Role.VIEWER, connectors.one),
-    Endpoint("PUT", "/api/v1/connectors/{id}", Role.ADMIN, connectors.replace),
-    Endpoint("DELETE", "/api/v1/connectors/{id}", Role.ADMIN, connectors.remove),
+    Endpoint("GET", "/api/v1/connectors", Role.VIEWER, connectors.connectors),
+    Endpoint("POST", "/api/v1/connectors", Role.ADMIN, connectors.make_connector),
+    Endpoint("POST", "/api/v1/connectors/test", Role.ADMIN, connectors.try_connector),
+    Endpoint("GET", "/api/v1/connectors/{id}", Role.VIEWER, connectors.connector),
+    Endpoint("PUT", "/api/v1/connectors/{id}", Role.ADMIN, connectors.replace_connector),
+    Endpoint("DELETE", "/api/v1/connectors/{id}", Role.ADMIN, connectors.remove_connector),
     Endpoint("POST", "/api/v1/connectors/{id}/check", Role.OPERATOR, Api.check_one),
     Endpoint("POST", "/api/v1/connectors/{id}/backfill", Role.OPERATOR, Api.backfill),
     Endpoint("POST", "/api/v1/connectors/{id}/token", Role.ADMIN, Api.webhook_token),

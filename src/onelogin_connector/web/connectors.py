@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from onelogin_connector.web.api import Api
 
 
-async def listed(api: "Api", _request: Request) -> Response:
+async def connectors(api: "Api", _request: Request) -> Response:
     """
     Return each connector: its settings without secrets, its state, its latest test, its webhook.
     """
     return json((await all_shown(api.service)).connectors)
 
 
-async def one(api: "Api", request: Request) -> Response:
+async def connector(api: "Api", request: Request) -> Response:
     """
     Return one connector.
     """
     return json(await shown(api.service, _found(api, request)))
 
 
-async def make(api: "Api", request: Request) -> Response:
+async def make_connector(api: "Api", request: Request) -> Response:
     """
     Make a connector; its id is derived from its name. It is tested at once, which its `check` shows.
     """
@@ -42,7 +42,7 @@ async def make(api: "Api", request: Request) -> Response:
     return json(await shown(api.service, connector), 201)
 
 
-async def replace(api: "Api", request: Request) -> Response:
+async def replace_connector(api: "Api", request: Request) -> Response:
     """
     Change a connector that was made in the console. Without `client_secret` the stored one stays, if the host does.
     """
@@ -54,7 +54,7 @@ async def replace(api: "Api", request: Request) -> Response:
     return json(await shown(api.service, connector))
 
 
-async def remove(api: "Api", request: Request) -> Response:
+async def remove_connector(api: "Api", request: Request) -> Response:
     """
     Delete a stopped connector that was made in the console, with its secret and tokens; its events stay.
     """
@@ -64,7 +64,7 @@ async def remove(api: "Api", request: Request) -> Response:
     return json({"deleted": connector})
 
 
-async def try_out(api: "Api", request: Request) -> Response:
+async def try_connector(api: "Api", request: Request) -> Response:
     """
     Test what is sent without saving it; with `?connector=ID` the stored secret serves, if the host is its own.
     """

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from msgspec.json import schema_components
 
 from onelogin_connector import __version__
+from onelogin_connector.service.connecting import CheckShown, ConnectorShown
+from onelogin_connector.service.wanted import Wanted
 from onelogin_connector.sources.problems import CONTENT_TYPE, Problem
 from onelogin_connector.web import reading
 from onelogin_connector.web.access import Role
@@ -26,13 +28,25 @@ BODIES: dict[str, type] = {
     "backfill": reading.Range,
     "check": reading.Names,
     "discard": reading.Which,
+    "make_connector": Wanted,
     "new_token": reading.NewToken,
     "password": reading.NewPassword,
     "query": reading.Question,
+    "replace_connector": Wanted,
     "replay": reading.Which,
+    "try_connector": Wanted,
     "webhook_token": reading.Rotation,
 }
 """Name of an endpoint's function → what its body holds."""
+
+ANSWERS: dict[str, Any] = {
+    "connector": ConnectorShown,
+    "connectors": list[ConnectorShown],
+    "make_connector": ConnectorShown,
+    "replace_connector": ConnectorShown,
+    "try_connector": CheckShown,
+}
+"""Name of an endpoint's function → what it answers, where that is a struct."""
 
 QUERIES: dict[str, tuple[tuple[str, str], ...]] = {
     "completeness": (
@@ -44,6 +58,7 @@ QUERIES: dict[str, tuple[tuple[str, str], ...]] = {
         ("after", "The last id of the page before."),
         ("limit", "How many, 1 to 1000."),
     ),
+    "try_connector": (("connector", "The connector whose stored secret may be used, for its own host."),),
     "imports": (
         ("connector", "Whose events they are."),
         ("accept_duplicates", "Take hours whose repeats cannot be recognised any more: true or false."),
@@ -58,7 +73,7 @@ MEDIA: dict[str, str] = {
 }
 """Answers that are no JSON."""
 
-CREATED = frozenset({"new_token", "webhook_token"})
+CREATED = frozenset({"make_connector", "new_token", "webhook_token"})
 
 
 class Operation(NamedTuple):
@@ -91,6 +106,7 @@ def operations(endpoints: Iterable[Endpoint], entries: Iterable[Entry]) -> Itera
             endpoint.role,
             _text(endpoint.call),
             body=BODIES.get(name),
+            answer=ANSWERS.get(name),
             media=MEDIA.get(name, "application/json"),
             queries=QUERIES.get(name, ()),
             status=201 if name in CREATED else 200,

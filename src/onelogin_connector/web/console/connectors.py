@@ -19,6 +19,7 @@ from onelogin_connector.service.connecting import (
     all_shown,
     run_shown,
     shown,
+    webhook_shown,
 )
 from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.wanted import LONGEST_NAME, FieldErrors
@@ -208,7 +209,9 @@ async def arrival(request: Request) -> Response:
     """
     Return whether the first webhook has come.
     """
-    return render(request, "connectors_arrival.html", view=await one(request))
+    connector = found(request)
+    webhook = webhook_shown(service_of(request), connector)
+    return render(request, "connectors_arrival.html", webhook=webhook, connector=connector)
 
 
 async def new_token(request: Request, rotation: Rotation) -> Response:
@@ -263,7 +266,7 @@ ENTRIES: tuple[Entry, ...] = (
     View("/connectors/{id}", "", "connectors_one.html", OneConnector, one),
     View("/connectors/{id}/edit", "", "connectors_form.html", Form, edit_form, role=Role.ADMIN),
     Download("/connectors/new/id", derived_id, role=Role.ADMIN),
-    Download("/connectors/checks/{run}", progress, role=Role.OPERATOR),
+    Download("/connectors/checks/{run}", progress),
     Download("/connectors/{id}/arrival", arrival),
     Act("/connectors", "connector_made", save, role=Role.ADMIN, takes=Entered, twin=False),
     Act("/connectors/test", "connector_tried", test, role=Role.ADMIN, takes=Entered, twin=False),
