@@ -1,5 +1,5 @@
 """
-Write the generated parts of the documentation: settings, commands, problems, routes, sinks.
+Write the generated parts of the documentation: settings, commands, problems, routes, sinks, failing checks.
 
 They stand between ``<!-- generated: NAME -->`` and ``<!-- end -->``, and come from what the program itself
 says of them. Some files are generated whole: the bodies from which tables and rules are made in Azure. ``make docs``
@@ -23,6 +23,7 @@ from onelogin_connector.config import reference, reference_of
 from onelogin_connector.errors import ConfigError, Refused, TooLarge, Unauthorized, Unavailable
 from onelogin_connector.formats import onelogin_cl, onelogin_users
 from onelogin_connector.formats.fields import NUMBERS
+from onelogin_connector.service.explaining import EXPLANATIONS, STAGES, said
 from onelogin_connector.sinks import registry
 from onelogin_connector.sources.problems import KINDS
 
@@ -92,18 +93,42 @@ def problems() -> str:
     return "\n".join(lines) + "\n"
 
 
+def checks() -> str:
+    """
+    Return every cause by which a connection test fails, stage by stage.
+    """
+    lines = []
+    for stage, codes in STAGES.items():
+        lines.append("### In any stage" if stage == "any" else f"### {stage} stage")
+        for code in codes:
+            message, action = said(code)
+            lines += [
+                "",
+                f"#### `{code}`",
+                "",
+                f"**{message}**",
+                "",
+                EXPLANATIONS[code],
+                "",
+                f"*What to do:* {action}",
+            ]
+        lines.append("")
+    return "\n".join(lines)
+
+
 def routes() -> str:
     """
     Return every address of the API with the role it needs.
     """
     from onelogin_connector.web.api import ENDPOINTS
+    from onelogin_connector.web.app import ENTRIES
+    from onelogin_connector.web.openapi import operations
 
     lines = ["| address | role | what it does |", "|---|---|---|"]
-    for endpoint in ENDPOINTS:
-        text = " ".join((endpoint.call.__doc__ or "").split())
-        lines.append(
-            f"| `{endpoint.method} {endpoint.path.replace(':int', '')}` | {endpoint.role} | {text} |"
-        )
+    lines += [
+        f"| `{each.method} {each.path}` | {each.role} | {' '.join(each.text.split())} |"
+        for each in operations(ENDPOINTS, ENTRIES)
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -128,6 +153,7 @@ def answers(api: Api) -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "checks": checks,
     "configuration": reference,
     "commands": commands,
     "problems": problems,

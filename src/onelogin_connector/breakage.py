@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import httpx2
 
+from onelogin_connector.reach import NotPublicError
+
 
 class Breakage(NamedTuple):
     """
@@ -19,7 +21,7 @@ class Breakage(NamedTuple):
     """
 
     kind: str
-    """``certificate``, ``name``, ``proxy``, ``timeout``, ``connection`` or ``broken``."""
+    """``certificate``, ``private``, ``name``, ``proxy``, ``timeout``, ``connection`` or ``broken``."""
     detail: str
     """What was seen this time; may be empty."""
 
@@ -43,6 +45,8 @@ def breakage(error: BaseException, seconds: float) -> Breakage:
         match each:
             case ssl.SSLCertVerificationError():
                 return Breakage("certificate", getattr(each, "verify_message", "") or "it is not trusted")
+            case NotPublicError():
+                return Breakage("private", "")
             case socket.gaierror():
                 return Breakage("name", each.strerror or "it has no address")
     for each in chain:

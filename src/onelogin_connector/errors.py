@@ -29,6 +29,9 @@ class ConnectorError(Exception):
     OneLogin Connector could not do what was asked.
     """
 
+    code = ""
+    """Name of the cause where it is one of a list, the same in API, console, log and documentation."""
+
     def __init__(self, message: str | None = None, *, action: str = "") -> None:
         """
         Say what happened and what to do.

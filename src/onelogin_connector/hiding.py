@@ -21,9 +21,16 @@ class Hidden:
     The secrets that may not be shown.
     """
 
-    def __init__(self, *secrets: str) -> None:
+    def __init__(self, *secrets: str, quotes: bool = True) -> None:
+        """
+        Begin with the secrets that never change.
+
+        Args:
+            quotes: Whether words of the other side may be repeated at all.
+        """
         self._secrets: deque[str] = deque(secrets, MOST_REMEMBERED)
         self._kept = secrets
+        self.quotes = quotes
 
     def __repr__(self) -> str:
         return "Hidden(…)"

@@ -37,6 +37,8 @@ class Status:
     error: str = ""
     """Why the part is not ok; empty when it is."""
     counts: Counter[str] = field(default_factory=Counter)
+    listener: Callable[["Status", State], None] | None = None
+    """Told of each change of state, with the state before; it must not wait, and may be called from any thread."""
 
     def __post_init__(self) -> None:
         self.since = self.since or self.clock()
@@ -51,7 +53,10 @@ class Status:
         self.error = error
         if state is self.state:
             return False
+        before = self.state
         self.state, self.since = state, self.clock()
+        if self.listener is not None:
+            self.listener(self, before)
         return True
 
 
@@ -76,3 +81,5 @@ class Stage(Struct, frozen=True):
     action: str = ""
     http_status: int | None = None
     seconds: float = 0.0
+    code: str = ""
+    """Name of the cause of a failure, as the documentation lists it."""

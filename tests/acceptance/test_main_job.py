@@ -127,7 +127,7 @@ def test_a_sink_is_paused_and_resumed_by_command(program):
     assert len(program.rows('OneLogin_CL | where notes_s == "while paused"')) == 1
     unknown = program.call("sink", "refill", "siem")
     assert unknown.returncode == 1
-    assert "The sinks are: store." in unknown.stderr
+    assert "There is no sink 'siem'." in unknown.stderr
 
 
 def test_output_is_safe_for_terminals_and_spreadsheets(program):

@@ -122,8 +122,9 @@ async def test_a_second_connector_of_an_account_is_refused(tmp_path):
         assert f"already collected by connector {other}" in world.connector(paused)["error"]
         assert world.connector(paused)["events_total"] == 0
         target = (await world.client.post(f"/api/v1/connectors/{paused}/check", json={})).json()
-        assert target["stages"][-1]["stage"] == "Account"
-        assert target["stages"][-1]["state"] == "failed"
+        account = next(stage for stage in target["stages"] if stage["stage"] == "Account")
+        assert account["state"] == "failed"
+        assert f"already collected by connector {other}" in account["message"]
 
 
 async def test_a_wrong_secret_pauses_and_shows_no_secret(tmp_path):

@@ -199,8 +199,9 @@ async def test_signing_in_and_out(world):
     done = await sign_in(browser, PASSWORD)
     cookie = next(value for value in done.headers.get_list("set-cookie") if "session" in value)
     assert all(word in cookie for word in ("HttpOnly", "SameSite=strict"))
-    page = await browser.get("/")
-    assert "Signed in as admin" in page.text
+    assert (await browser.get("/")).headers["location"] == "/status"
+    page = await browser.get("/status")
+    assert "Sign out" in page.text
     form = re.search(r'name="form" value="(\w+)"', page.text)[1]
     origin = {"origin": "http://localhost:8080"}
     assert (await browser.post("/logout", data={"form": "forged"}, headers=origin)).status_code == 403
@@ -312,7 +313,7 @@ async def test_names_that_are_not_ours_get_nothing_but_probes(world):
     async with world.client(host="evil.example") as client:
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.get("/readyz")).status_code == 200
-        for path in ("/", "/login", "/api/v1/status", "/static/plain.css"):
+        for path in ("/", "/login", "/api/v1/status", "/static/console.css"):
             assert_problem(await client.get(path), 421)
 
 

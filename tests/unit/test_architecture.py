@@ -14,7 +14,7 @@ PACKAGE = "onelogin_connector"
 SOURCE = Path(onelogin_connector.__file__).parent
 
 FLOORS = [
-    {"breakage", "errors", "hiding", "kql", "retry", "setting", "status"},
+    {"breakage", "errors", "hiding", "kql", "reach", "retry", "setting", "status"},
     {"azure", "event", "onelogin"},
     {"formats", "identity", "matching", "simulator"},
     {"journal", "state", "store"},

@@ -187,6 +187,7 @@ def test_every_cause_is_met():
         "proxy-address",
         "incomplete",
         "name",
+        "private",
         "certificate",
         "budget",
         "cursor",

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from onelogin_connector import config
+from onelogin_connector.config.people import AlarmOptions, Oidc
 from onelogin_connector.config.reading import amount
 from onelogin_connector.config.settings import Connector, JournalOptions, Log, Top, Web
 from onelogin_connector.config.toml import toml_value
@@ -205,7 +206,14 @@ def test_every_variable_leads_to_a_setting():
     """
     The table of variables names only places that exist.
     """
-    tables = {"web": Web, "journal": JournalOptions, "log": Log, "connectors": Connector}
+    tables = {
+        "web": Web,
+        "journal": JournalOptions,
+        "log": Log,
+        "alarms": AlarmOptions,
+        "oidc": Oidc,
+        "connectors": Connector,
+    }
     for name, place in config.variables().items():
         struct = Top if len(place) == 1 else tables[place[0]]
         last = place[1] if "tls" in place else place[-1]

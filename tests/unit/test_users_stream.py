@@ -87,7 +87,12 @@ class Story:
         memories = {"acme": self.state.sent_users(target, "acme")}
         self.alarms = Alarms(lambda: self.now)
         self.stream = UsersStream(
-            "sentinel", self.workspace, self.inventory, memories, alarms=self.alarms, clock=lambda: self.now
+            "sentinel",
+            self.workspace,
+            self.inventory,
+            lambda: memories,
+            alarms=self.alarms,
+            clock=lambda: self.now,
         )
 
     def step(self):

@@ -17,7 +17,9 @@ async def config(arguments: Namespace, settings: Settings) -> int:
     Print the settings, or say that they are in order; what is wrong with them was raised while reading.
     """
     if arguments.what == "export":
-        print(export(settings), end="")
+        from onelogin_connector.service.exporting import with_console
+
+        print(export(with_console(settings)), end="")
     else:
         say(
             f"{settings.path or 'The environment'} is in order: "

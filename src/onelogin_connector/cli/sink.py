@@ -15,9 +15,10 @@ async def sink(arguments: Namespace, settings: Settings) -> int:
     Do what the second word says, in the running service.
     """
     async with connected(settings) as api:
-        done = await api.post(f"sinks/{quote(arguments.name, safe='')}/{arguments.what}")
+        path = f"sinks/{quote(arguments.name, safe='')}/{arguments.what}"
+        done = await api.post(path, {"confirmed": True} if arguments.what == "waive" else None)
     if arguments.json:
         tables.show_json(done)
     else:
-        print(done["note"])
+        print(done["message"])
     return DONE

@@ -6,6 +6,7 @@ references, ``{ env = "…" }`` or ``{ file = "…" }``; their values are ``Secr
 """
 
 from onelogin_connector.config.loading import PREFIX, load, variables
+from onelogin_connector.config.people import AlarmOptions, Oidc
 from onelogin_connector.config.settings import (
     Connector,
     Domain,
@@ -22,6 +23,7 @@ from onelogin_connector.setting import HttpUrl, Network, Secret
 
 __all__ = [
     "PREFIX",
+    "AlarmOptions",
     "Connector",
     "Domain",
     "HttpUrl",
@@ -29,6 +31,7 @@ __all__ = [
     "Legacy",
     "Log",
     "Network",
+    "Oidc",
     "Secret",
     "Settings",
     "SinkSettings",

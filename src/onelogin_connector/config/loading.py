@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from onelogin_connector.config.people import AlarmOptions, Oidc
 from onelogin_connector.config.reading import UNRESOLVED, Place, Reader
 from onelogin_connector.config.settings import (
     Connector,
@@ -31,7 +32,7 @@ FILE_NAME = "onelogin-connector.toml"
 DEFAULT = "default"
 """Id of the connector that is there when none is configured, and that variables speak of."""
 
-TABLES = ["web", "journal", "log", "connectors", "sinks"]
+TABLES = ["web", "journal", "log", "alarms", "oidc", "connectors", "sinks"]
 OF_CONNECTOR = {
     "WEBHOOK_TOKEN": "webhook_tokens",
     "DOMAIN": "domain",
@@ -99,6 +100,8 @@ def load(
         web=web,
         journal=reader.read(JournalOptions, table.get("journal", {}), ("journal",)),
         log=reader.read(Log, table.get("log", {}), ("log",)),
+        alarms=reader.read(AlarmOptions, table.get("alarms", {}), ("alarms",)),
+        oidc=reader.read(Oidc, table.get("oidc", {}), ("oidc",)),
         connectors=_connectors(reader, table),
         sinks=sinks,
         legacy=legacy,
@@ -119,6 +122,8 @@ def variables() -> dict[str, Place]:
         ("", "web", Web),
         ("JOURNAL_", "journal", JournalOptions),
         ("LOG_", "log", Log),
+        ("ALARMS_", "alarms", AlarmOptions),
+        ("OIDC_", "oidc", Oidc),
     )
     for prefix, table, struct in tables:
         for setting in settings_of(struct):
@@ -188,6 +193,8 @@ def _from_text(name: str, place: Place, text: str) -> Any:
         "web": Web,
         "journal": JournalOptions,
         "log": Log,
+        "alarms": AlarmOptions,
+        "oidc": Oidc,
         "connectors": Connector,
     }
     if "tls" in place:

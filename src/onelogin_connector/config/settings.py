@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from onelogin_connector.config.people import AlarmOptions, Oidc, SilenceHours
 from onelogin_connector.setting import HttpUrl, Network, Secret, about
 
 SHORTEST_TOKEN = 24
@@ -193,6 +194,9 @@ class Connector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[
         str, about("What people call it; the table's name by default.", example="ACME production")
     ] = ""
+    description: Annotated[
+        str, about("What it is for, as people read it in the console.", example="The company's directory")
+    ] = ""
     domain: Annotated[
         Domain | None,
         about(
@@ -270,6 +274,7 @@ class Connector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             example="http://127.0.0.1:9001",
         ),
     ] = None
+    silence_hours: SilenceHours = None
     api_budget_share: Annotated[
         float,
         about("Share of the account's hourly API calls that may be used.", example=0.5, gt=0, le=1),
@@ -351,6 +356,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     web: Web = Web()
     journal: JournalOptions = JournalOptions()
     log: Log = Log()
+    alarms: AlarmOptions = AlarmOptions()
+    oidc: Oidc = Oidc()
     connectors: dict[str, Connector]
     sinks: dict[str, SinkSettings]
     legacy: Legacy = Legacy()

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from onelogin_connector.config.loading import variables
+from onelogin_connector.config.people import AlarmOptions, Oidc
 from onelogin_connector.config.settings import Connector, JournalOptions, Log, Settings, SinkOptions, Top, Web
 from onelogin_connector.config.toml import changed, key, toml_value
 from onelogin_connector.setting import TAG, Secret, Setting, settings_of
@@ -39,7 +40,8 @@ def export(settings: Settings) -> str:
     Return the settings as a file that reads back the same, with references in place of secrets.
     """
     blocks = [_table("", changed(Top(data_dir=str(settings.data_dir), secret_key=settings.secret_key)))]
-    for name, part in (("web", settings.web), ("journal", settings.journal), ("log", settings.log)):
+    for name in ("web", "journal", "log", "alarms", "oidc"):
+        part = getattr(settings, name)
         if values := changed(part):
             blocks.append(_table(name, values))
     blocks += [_table(f"connectors.{name}", changed(part)) for name, part in settings.connectors.items()]
@@ -59,6 +61,8 @@ TABLES: tuple[tuple[str, str, type[Struct]], ...] = (
     ("web", "The web server: webhooks, console, API.", Web),
     ("journal", "The durable log of events on disk.", JournalOptions),
     ("log", "What the program writes about itself, on stderr.", Log),
+    ("alarms", "When somebody is told that something is wrong, and where.", AlarmOptions),
+    ("oidc", "Single sign-on by OpenID Connect; see docs/access.md.", Oidc),
     ("connectors.ID", " ".join(CONNECTORS.split()), Connector),
     (
         "sinks.NAME",

@@ -47,6 +47,12 @@ CAUSES = MappingProxyType(
             "Compare the domain with the address at which OneLogin is administered, then look at this machine's "
             "name server.",
         ),
+        "private": Cause(
+            "The host lies in a private network, where the console may not send anything.",
+            "Use the public address of the OneLogin account; if a host of your own is meant, list it in "
+            "allow_private_hosts under [web].",
+            ConfigError,
+        ),
         "connection": Cause(
             "No connection could be made.",
             "Let this machine reach the host by https (port 443): look at firewall, routing and HTTPS_PROXY.",
@@ -162,6 +168,8 @@ def trouble(cause: str, seen: str = "", *, after_seconds: float | None = None) -
     """
     known = CAUSES[cause]
     message = f"{known.meaning} ({seen})" if seen else known.meaning
-    if issubclass(known.error, Unavailable):
-        return known.error(message, action=known.action, after_seconds=after_seconds)
-    return known.error(message, action=known.action)
+    error = known.error(message, action=known.action)
+    error.code = cause
+    if isinstance(error, Unavailable):
+        error.after_seconds = after_seconds
+    return error

@@ -28,6 +28,12 @@ AHEAD_SECONDS = 60  # the clocks may differ a little
 SKEW_SECONDS = 60.0  # a clock that differs by more is worth a sentence
 
 
+def silent(stage: Stage) -> None:
+    """
+    Tell nobody.
+    """
+
+
 class Checking:
     """
     One run of the check.
@@ -45,9 +51,12 @@ class Checking:
         self._ahead_seconds = 0.0
         self._replies: list[Reply] = []
 
-    async def stages(self) -> list[Stage]:
+    async def stages(self, tell: Callable[[Stage], None] = silent) -> list[Stage]:
         """
         Run the stages until one fails.
+
+        Args:
+            tell: Called with each stage as soon as it is done.
         """
         steps: tuple[tuple[str, Callable[[], Awaitable[str]]], ...] = (
             ("configuration", self._configuration),
@@ -60,10 +69,12 @@ class Checking:
         failed = ""
         for name, step in steps:
             if failed:
-                done.append(Stage(name, StageState.SKIPPED, f"Not tried, because {failed} failed."))
-                continue
-            stage = await self._stage(name, step)
-            failed = name if stage.state is StageState.FAILED else ""
+                stage = Stage(name, StageState.SKIPPED, f"Not tried, because {failed} failed.")
+            else:
+                stage = await self._stage(name, step)
+            if stage.state is StageState.FAILED:
+                failed = name
+            tell(stage)
             done.append(stage)
         return done
 
@@ -73,14 +84,14 @@ class Checking:
         wire.last_status = (
             None if name != "fetch logs" else wire.last_status
         )  # it reads what the one before got
-        state, action = StageState.PASSED, ""
+        state, action, code = StageState.PASSED, "", ""
         try:
             message = await step()
         except ConnectorError as error:
-            state, message, action = StageState.FAILED, error.message, error.action
+            state, message, action, code = StageState.FAILED, error.message, error.action, error.code
         # any status at all shows that the way is open, and a 401 that went well would only puzzle
         status = None if name == "network" and state is StageState.PASSED else wire.last_status
-        return Stage(name, state, message, action, status, round(monotonic() - started, 3))
+        return Stage(name, state, message, action, status, round(monotonic() - started, 3), code)
 
     async def _configuration(self) -> str:
         self._session.token.check_form()
@@ -132,7 +143,7 @@ class Checking:
                 None,
             )
             if page.records:
-                _read_all(page)
+                _read_all(page, quotes=self._session.wire.hidden.quotes)
                 return _seen(page, back)
         return f"No events in the last {back}; everything works, and new ones will be fetched."
 
@@ -155,9 +166,12 @@ def _seen(page: Page, back: str) -> str:
     return f"{len(page.records)}{more} event{plural} in the last {back}{newest}."
 
 
-def _read_all(page: Page) -> None:
+def _read_all(page: Page, *, quotes: bool) -> None:
     """
     Read every record as the intake will.
+
+    Args:
+        quotes: Say why the first cannot be read, which may repeat a piece of it.
 
     Raises:
         ConnectorError: Some cannot be read; says how many, and why the first.
@@ -169,7 +183,8 @@ def _read_all(page: Page) -> None:
         except BadRecord as error:
             reasons.append(error.message)
     if reasons:
-        raise trouble("records", f"{len(reasons)} of {len(page.records)}: {reasons[0]}")
+        why = f": {reasons[0]}" if quotes else ""
+        raise trouble("records", f"{len(reasons)} of {len(page.records)}{why}")
 
 
 def _created_us(raw: bytes) -> int | None:

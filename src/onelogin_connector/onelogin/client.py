@@ -20,10 +20,11 @@ from onelogin_connector.hiding import Hidden
 from onelogin_connector.onelogin import pages
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.causes import trouble
-from onelogin_connector.onelogin.checking import Checking
+from onelogin_connector.onelogin.checking import Checking, silent
 from onelogin_connector.onelogin.pages import EVENTS, MOST_A_PAGE, Page
 from onelogin_connector.onelogin.session import Session
 from onelogin_connector.onelogin.wire import TOTAL_SECONDS, Wire, http_client
+from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, Secret
 from onelogin_connector.status import Stage
 
@@ -51,7 +52,7 @@ class OneLogin:
     A OneLogin account, asked with one API credential.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords with defaults
         self,
         *,
         api_url: str,
@@ -63,6 +64,8 @@ class OneLogin:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         trust_env: bool = True,
         total_seconds: float = TOTAL_SECONDS,
+        reach: Reach | None = None,
+        quotes: bool = True,
     ) -> None:
         """
         Connect nothing yet.
@@ -76,6 +79,9 @@ class OneLogin:
                 ``SSL_CERT_FILE``. They are read by the HTTP library and not by ``config``, because every program
                 of a machine reads them in the same way; who starts this one decides whether they count.
             total_seconds: Limit of one call.
+            reach: Which hosts may be connected to; None for any.
+            quotes: Whether errors may repeat words of an answer. Where a person named the host in the console they
+                may not, since then the words could be anybody's.
 
         Raises:
             ConfigError: The address, or that of the proxy, cannot be used.
@@ -88,8 +94,8 @@ class OneLogin:
         self.calls: Counter[tuple[str, int]] = Counter()
         """Path and status → calls so far; the status is 0 where no whole answer came."""
         self.budget = budget
-        self._http = http_client(url, transport, trust_env=trust_env)
-        self._hidden = Hidden(identity.reveal(), client_secret.reveal())
+        self._http = http_client(url, transport, trust_env=trust_env, reach=reach)
+        self._hidden = Hidden(identity.reveal(), client_secret.reveal(), quotes=quotes)
         self._wire = Wire(self._http, url, budget, self.calls, self._hidden, total_seconds=total_seconds)
         self._credential = (identity, client_secret)
         self._session = Session(self._wire, *self._credential, clock=clock)
@@ -172,12 +178,16 @@ class OneLogin:
                 return
         raise trouble("cursor", f"after {MOST_USER_PAGES} pages the list of users still goes on")
 
-    async def check(self) -> list[Stage]:
+    async def check(self, tell: Callable[[Stage], None] = silent) -> list[Stage]:
         """
         Try everything anew, stage by stage, with a token of its own; raises nothing.
+
+        Args:
+            tell: Called with each stage as soon as it is done.
         """
         wire = self._wire.beside()
-        return await Checking(Session(wire, *self._credential, clock=self._clock), clock=self._clock).stages()
+        session = Session(wire, *self._credential, clock=self._clock)
+        return await Checking(session, clock=self._clock).stages(tell)
 
     async def close(self) -> None:
         """

@@ -140,15 +140,18 @@ def unreadable(reply: Reply, hidden: Hidden, what: str, cause: str = "unreadable
     """
     Return the error of a reply that is a success but not in the shape it should have.
     """
-    return trouble(cause, seen(reply, hidden, what))
+    return trouble(cause, seen(reply, hidden, what, own=True))
 
 
-def seen(reply: Reply, hidden: Hidden, text: str) -> str:
+def seen(reply: Reply, hidden: Hidden, text: str, *, own: bool = False) -> str:
     """
     Say what was seen of a reply: status, call, its own words, where it redirects to, its id.
+
+    Args:
+        own: The text is ours, not the reply's.
     """
     words = [f"HTTP {reply.status} from {reply.call}"]
-    if text:
+    if text and (own or hidden.quotes):
         words.append(f"“{hidden.clean(text)}”")
     if 300 <= reply.status < 400:
         words.append(f"it leads to {_host(reply.headers.get('location', ''), hidden)}")

@@ -105,7 +105,9 @@ class Token:
         self.check_form()
         if self._refused and 0 <= self._clock() - self._refused[0] < REFUSED_SECONDS:
             error = self._refused[1]
-            raise type(error)(error.message, action=error.action)
+            again = type(error)(error.message, action=error.action)
+            again.code = error.code
+            raise again
         self._refused = None
         basic = b64encode(f"{self._id.reveal()}:{self._secret.reveal()}".encode()).decode()
         self._wire.hidden.add(basic)

@@ -28,6 +28,7 @@ from onelogin_connector.errors import ConnectorError
 from onelogin_connector.hiding import Hidden
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.causes import trouble
+from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, is_loopback
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,11 @@ def http_date_us(text: str) -> int | None:
 
 
 def http_client(
-    api_url: str, transport: httpx2.AsyncBaseTransport | None, *, trust_env: bool
+    api_url: str,
+    transport: httpx2.AsyncBaseTransport | None,
+    *,
+    trust_env: bool,
+    reach: Reach | None = None,
 ) -> httpx2.AsyncClient:
     """
     Make the HTTP client of one account.
@@ -85,18 +90,22 @@ def http_client(
         transport: In place of the network, for tests; proxies do not apply then.
         trust_env: Let the HTTP library read the proxies' and the certificates' variables (``HTTPS_PROXY``,
             ``NO_PROXY``, ``SSL_CERT_FILE`` …). An address of this machine is never reached by a proxy.
+        reach: Which hosts may be connected to; None for any.
 
     Raises:
         ConfigError: The proxy's address cannot be used.
     """
     host = urlsplit(api_url).hostname or ""
+    trust_env = trust_env and not is_loopback(host)
+    limits = httpx2.Limits(max_connections=8, max_keepalive_connections=2)
     try:
-        return httpx2.AsyncClient(
+        client = httpx2.AsyncClient(
             transport=transport,
-            trust_env=trust_env and not is_loopback(host),
+            trust_env=trust_env,
             follow_redirects=False,
             timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=8, max_keepalive_connections=2),
+            limits=limits,
+            event_hooks={"request": [reach.require] if reach else []},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             headers={
                 "user-agent": f"onelogin-connector/{__version__}",
@@ -108,6 +117,11 @@ def http_client(
         raise trouble(
             "proxy-address"
         ) from None  # the text of the original holds the address, maybe a password
+    if reach is not None and transport is None:
+        # given as an argument it would end the use of proxies, which are mounted beside it
+        verify = httpx2.create_ssl_context(trust_env=trust_env)
+        client._transport = reach.transport(verify=verify, limits=limits)  # noqa: SLF001
+    return client
 
 
 class Wire:

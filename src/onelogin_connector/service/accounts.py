@@ -47,6 +47,12 @@ class Accounts:
             )
         self._claimed[account] = connector
 
+    def release(self, connector: str) -> None:
+        """
+        Let another connector collect what this one did.
+        """
+        self._claimed = {account: other for account, other in self._claimed.items() if other != connector}
+
 
 def _taken(connector: str, account: int, other: str) -> ConfigError:
     return ConfigError(

@@ -10,6 +10,8 @@ from inspect import signature
 from shutil import rmtree
 from typing import Any
 
+from msgspec import structs
+
 from onelogin_connector.batch import Skips
 from onelogin_connector.config import Settings, SinkSettings
 from onelogin_connector.delivery import Delivery, Options
@@ -18,15 +20,13 @@ from onelogin_connector.journal.base import Held
 from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.onelogin import event_types
 from onelogin_connector.service.backup import JOURNAL, STORE
+from onelogin_connector.service.connectors import present
 from onelogin_connector.service.first_start import first_secrets
 from onelogin_connector.service.folder import SCRATCH, SERVICE, Folder
-from onelogin_connector.service.pulling import Pull
 from onelogin_connector.service.service import Service
 from onelogin_connector.service.users_stream import UsersStream
 from onelogin_connector.sinks import registry
-from onelogin_connector.sources.webhook import Options as WebhookOptions
-from onelogin_connector.sources.webhook import WebhookSource
-from onelogin_connector.state import State
+from onelogin_connector.state import SentUsers, State
 from onelogin_connector.store import Store
 
 BACKFILL = "include_backfill"
@@ -48,6 +48,8 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time, purpose
         rmtree(folder.path / SCRATCH, ignore_errors=True)  # what a killed process left half done
         state = State(folder.path, secret_key=settings.secret_key, clock=clock)
         opened.callback(state.close)
+        # a dictionary of its own: what the console makes is added to it
+        settings = structs.replace(settings, connectors=present(settings.connectors, state))
         store = _store(settings, folder, clock)
         if store is not None:
             opened.callback(store.close)
@@ -59,11 +61,7 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time, purpose
         }
         service = Service(settings, folder, state, journal, store, deliveries, clock=clock)
         service.new_secrets = first_secrets(settings, folder, state)
-        for connector in settings.connectors:
-            service.webhooks[connector] = _webhook(settings, connector, service)
-        for connector, chosen in settings.connectors.items():
-            if chosen.client_id is not None:
-                service.pulls[connector] = Pull(connector, chosen, service)
+        service.connectors.open_all()
         if store is not None:
             service.user_streams.update(_user_streams(settings, service, state, store))
         opened.pop_all()  # all is well: from here on the service closes them
@@ -149,7 +147,10 @@ def _user_streams(
             # with connections of its own: events do not wait for users, nor end with them
             destination = _sink(registry.sink_type(sink.kind), chosen, name, service.clock)
             target = f"{name} {chosen.endpoint} {chosen.rule_id} {stream}"
-            memories = {connector: state.sent_users(target, connector) for connector in service.pulls}
+
+            def memories(target: str = target) -> dict[str, SentUsers]:
+                return {connector: state.sent_users(target, connector) for connector in service.pulls}
+
             yield (
                 name,
                 UsersStream(name, destination, store, memories, alarms=service.alarms, clock=service.clock),
@@ -163,19 +164,3 @@ def _skips(settings: Any) -> Skips | None:
     if getattr(settings, BACKFILL, True):
         return None
     return lambda entry: BACKFILL if entry.way in OLD_WAYS else None
-
-
-def _webhook(settings: Settings, connector: str, service: Service) -> WebhookSource:
-    chosen = settings.connectors[connector]
-    return WebhookSource(
-        connector,
-        service.journal,
-        service.tokens.hashes(connector),
-        clock=service.clock,
-        options=WebhookOptions(
-            most_body_bytes=chosen.max_body,
-            requests_per_second=chosen.requests_per_second,
-            requests_burst=2 * chosen.requests_per_second,
-            allowed_networks=tuple(chosen.allowed_networks),
-        ),
-    )

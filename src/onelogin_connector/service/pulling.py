@@ -11,6 +11,7 @@ from onelogin_connector.config import Connector
 from onelogin_connector.errors import ConfigError, ConnectorError
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.client import OneLogin
+from onelogin_connector.reach import Reach
 from onelogin_connector.sources.polling import Poller
 from onelogin_connector.sources.users import UsersSource
 from onelogin_connector.state.polls import SweptHour
@@ -48,7 +49,9 @@ class Pull:
         self.connector = connector
         self._service = service
         self._settings = settings
-        self.client = client(connector, settings, clock=service.clock)
+        self.client = client(
+            connector, settings, clock=service.clock, reach=service.connectors.reach_of(connector)
+        )
         self.progress = service.state.polls.of(connector)
         start = settings.start
         self.poller = Poller(
@@ -147,9 +150,15 @@ class Pull:
         self.poller.status.turn(Stand.STOPPED, "The service is not running; this is a single command.")
 
 
-def client(connector: str, settings: Connector, *, clock: Callable[[], float]) -> OneLogin:
+def client(
+    connector: str, settings: Connector, *, clock: Callable[[], float], reach: Reach | None = None
+) -> OneLogin:
     """
     Return the client of a connector that has an API credential.
+
+    Args:
+        reach: Which hosts it may reach, where a person named its host in the console; its errors repeat no words
+            of an answer then.
 
     Raises:
         ConfigError: There is no address to ask.
@@ -167,6 +176,8 @@ def client(connector: str, settings: Connector, *, clock: Callable[[], float]) -
         client_secret=settings.client_secret,
         budget=Budget(settings.api_budget_share),
         clock=clock,
+        reach=reach,
+        quotes=reach is None,
     )
 
 

@@ -4,7 +4,7 @@ What is reported of a service: its status, whether it is ready, the outcome of c
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ def status(service: "Service") -> dict[str, Any]:
     """
     stats = service.journal.stats()
     return {
-        "connectors": [_connector(service, name) for name in service.settings.connectors],
+        "connectors": [connector(service, name) for name in service.settings.connectors],
         "sinks": [_sink(service, name) for name in service.settings.sinks],
         "journal": {key: stats[key] for key in JOURNAL_KEYS},
         "alarms": [
@@ -53,7 +53,10 @@ def status(service: "Service") -> dict[str, Any]:
     }
 
 
-def _connector(service: "Service", name: str) -> dict[str, Any]:
+def connector(service: "Service", name: str) -> dict[str, Any]:
+    """
+    Return the state of one connector.
+    """
     counts = service.journal.counts().get(name) or ConnectorCounts()
     settings = service.settings.connectors[name]
     pull = service.pulls.get(name)
@@ -82,7 +85,9 @@ def _stand(service: "Service", name: str, counts: ConnectorCounts) -> Status:
     """
     Return how a connector stands: nothing can be taken in, or as its poller does, or by what has come.
     """
-    stand, pull = service.connectors[name], service.pulls.get(name)
+    stand, pull = service.stands[name], service.pulls.get(name)
+    if service.connectors.is_stopped(name):
+        return stand
     reasons = reasons_not_ready(service)
     if reasons:
         stand.turn(State.RETRYING, " ".join(reasons))
@@ -146,71 +151,24 @@ async def check(service: "Service", names: Sequence[str]) -> list[dict[str, Any]
 
 
 async def _checked(service: "Service", name: str) -> dict[str, Any]:
-    started = service.clock()
-    stages: list[Stage] = []
     if name in service.settings.connectors:
-        stages += _connector_stages(service, name)
-        stages += await _api_stages(service, name)
-    if name in service.settings.sinks:
-        stages += await _sink_stages(service, name)
+        done = await service.checks.check(name)
+        return {
+            "target": name,
+            "ok": done.ok,
+            "at": text_of(done.at),
+            "stages": [to_builtins(stage) for stage in done.stages],
+        }
+    started = service.clock()
+    stages = await _sink_stages(service, name)
     ok = all(stage.state is not StageState.FAILED for stage in stages)
-    await asyncio.to_thread(service.state.save_check, name, stages, ok=ok)
+    await asyncio.to_thread(service.state.connectors.save_outcome, name, stages, ok=ok, at=started)
     return {
         "target": name,
         "ok": ok,
         "at": text_of(started),
         "stages": [to_builtins(stage) for stage in stages],
     }
-
-
-def _connector_stages(service: "Service", name: str) -> Iterator[Stage]:
-    tokens = len(service.tokens.hashes(name))
-    if tokens:
-        yield Stage("Configuration", StageState.PASSED, f"The webhook accepts {tokens} tokens.")
-    else:
-        yield Stage(
-            "Configuration",
-            StageState.FAILED,
-            "The webhook has no token, so it refuses every request.",
-            action=f"Make one: onelogin-connector token {name}",
-        )
-    reasons = reasons_not_ready(service)
-    if reasons:
-        yield Stage("Listener", StageState.FAILED, " ".join(reasons), action="Make room on that disk.")
-    else:
-        yield Stage("Listener", StageState.PASSED, f"Requests to /webhook/{name} are taken.")
-    counts = service.journal.counts().get(name)
-    if counts and counts.last_received_us:
-        last = text_of(counts.last_received_us / 1_000_000)
-        yield Stage("Events", StageState.PASSED, f"The last record arrived at {last}.")
-    else:
-        yield Stage(
-            "Events",
-            StageState.SKIPPED,
-            "No event has arrived yet.",
-            action="In OneLogin under Developers > Webhooks, point an Event Webhook at this connector.",
-        )
-
-
-async def _api_stages(service: "Service", name: str) -> list[Stage]:
-    pull = service.pulls.get(name)
-    if pull is None:
-        text = "There is no API credential, so losses of webhooks can be neither seen nor repaired."
-        action = f"Set domain, client_id and client_secret under [connectors.{name}]."
-        return [Stage("API", StageState.SKIPPED, text, action=action)]
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            stages = await pull.client.check()
-    except TimeoutError:
-        text = f"The check was not done within {CHECK_SECONDS:.0f} seconds."
-        return [Stage("API", StageState.FAILED, text, action="Check the network to OneLogin.")]
-    if any(stage.state is StageState.FAILED for stage in stages):
-        return stages
-    try:
-        await pull.admit()
-    except ConnectorError as error:
-        return [*stages, Stage("Account", StageState.FAILED, error.message, action=error.action)]
-    return [*stages, Stage("Account", StageState.PASSED, f"{name} alone collects this account.")]
 
 
 async def _sink_stages(service: "Service", name: str) -> list[Stage]:

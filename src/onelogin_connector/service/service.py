@@ -11,9 +11,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import get_native_id
@@ -24,14 +23,21 @@ from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError, QueryError
 from onelogin_connector.event import Offset
 from onelogin_connector.journal.lmdb import LmdbJournal
-from onelogin_connector.retry import backoff_seconds
 from onelogin_connector.service import backup, epoch, report
 from onelogin_connector.service.accounts import Accounts
 from onelogin_connector.service.alarms import Alarms
+from onelogin_connector.service.checks import Checks
+from onelogin_connector.service.collecting import Collecting
+from onelogin_connector.service.connectors import Connectors
+from onelogin_connector.service.events import Events
+from onelogin_connector.service.fills import Fills
 from onelogin_connector.service.folder import Folder, scratch
+from onelogin_connector.service.health import Health
 from onelogin_connector.service.letters import Letters
+from onelogin_connector.service.notices import Notices, notices_of
 from onelogin_connector.service.pulling import Pull, required
-from onelogin_connector.service.sinks import Sinks
+from onelogin_connector.service.refills import Refills
+from onelogin_connector.service.tasks import Tasks
 from onelogin_connector.service.tokens import WebhookTokens
 from onelogin_connector.service.upkeep import Upkeep
 from onelogin_connector.service.users_stream import UsersStream
@@ -51,8 +57,14 @@ SETTLE_SECONDS = 1.0
 QUERY_NICENESS = 10
 """A tenth of the processor's time where all of it is wanted, all of it where nobody else wants any."""
 
+PAGE_NICENESS = 4
+"""Some two fifths of the processor's time where all of it is wanted."""
+
 LOST_US = 86_400_000_000
 """How much time is polled again after the journal was lost: what it held may be nowhere else."""
+
+HISTORY = "OneLoginConnector"
+"""How the tables begin that the program writes about itself."""
 
 FEW_EVENTS = 20_000
 """With more than this on the way a query does not wait: it would be for nothing."""
@@ -85,6 +97,7 @@ class Service:
         self.deliveries = deliveries
         self.clock = clock
         self.alarms = Alarms(clock)
+        self.tasks = Tasks(self.alarms, clock)
         self.tokens = WebhookTokens(settings, state)
         self.webhooks: dict[str, WebhookSource] = {}
         self.pulls: dict[str, Pull] = {}
@@ -92,14 +105,23 @@ class Service:
         self.user_streams: dict[str, UsersStream] = {}
         """Of the sinks that are sent users."""
         self.accounts = Accounts(journal, settings.connectors)
-        self.connectors = {name: Status(clock) for name in settings.connectors}
+        self.stands: dict[str, Status] = {}
+        """Of connectors by what comes; one that pulls has a status of its own."""
+        self.connectors = Connectors(self)
+        self.checks = Checks(self)
         self.letters = Letters(journal, deliveries, clock=clock)
-        self.sinks = Sinks(deliveries)
+        self.events = Events(
+            store, lambda: journal.epoch, clock=clock, refusal=no_store, initializer=stand_aside
+        )
+        self.fills = Fills(self.backfill, clock=clock)
+        self.refills = Refills(deliveries, clock=clock)
         self.upkeep = Upkeep(self)
+        self.collecting = Collecting(self)
+        self.health = Health(self)
+        self.notices: Notices = notices_of(self)
         self.started_at = clock()
         self.new_secrets: list[tuple[str, str]] = []
         """Name and value of what was made at this start, to be shown once."""
-        self._tasks: list[asyncio.Task[None]] = []
         self._asking = asyncio.Lock()
         self._analyst = ThreadPoolExecutor(1, "analyst", initializer=stand_back)
 
@@ -110,6 +132,8 @@ class Service:
         Args:
             only_store: Leave other destinations alone: a short command is no moment to send events out.
         """
+        if not only_store:  # before anything runs, so that no change is missed
+            self.health.attend()
         if self.store is not None and await epoch.agree(self.journal, self.store, self.alarms):
             for pull in self.pulls.values():
                 await pull.poller.step_back(LOST_US)
@@ -117,17 +141,17 @@ class Service:
             if only_store and delivery.sink.kind != "store":
                 delivery.status.turn(Stand.STOPPED, "The service is not running; this is a single command.")
                 continue
-            self._watch(f"delivery {name}", delivery.run)
-        for name, pull in self.pulls.items():
-            await pull.mirror_all()
-            if only_store:
-                pull.rest()
-                continue
-            self._watch(f"poller {name}", pull.poller.run)
-            self._watch(f"users {name}", pull.keep_users)
-        for name, stream in self.user_streams.items() if not only_store else ():
-            self._watch(f"users stream {name}", stream.run)
-        self._watch("upkeep", self.upkeep.run)
+            self.tasks.watch(f"delivery {name}", delivery.run)
+        await self.connectors.start_all(only_store=only_store)
+        self.tasks.watch("upkeep", self.upkeep.run)
+        if not only_store:
+            for name, stream in self.user_streams.items():
+                self.tasks.watch(f"users stream {name}", stream.run)
+            self.tasks.watch("checks", self.checks.run)
+            self.tasks.watch("meter", self.collecting.run)
+            # a single command is no change of state, and tells nobody
+            self.tasks.watch("health", self.health.run)
+            self.tasks.watch("notices", self.notices.run)
         logger.info(
             "Started with %d connectors and %d sinks",
             len(self.settings.connectors),
@@ -146,52 +170,21 @@ class Service:
         """
         Finish deliveries under way, keep their checkpoints, close everything.
         """
-        await asyncio.gather(*(pull.poller.stop() for pull in self.pulls.values()))
+        await self.fills.close()
+        await self.refills.close()
+        await self.checks.close()  # they ask over the connections that end next
+        await self.connectors.close_all()
         await asyncio.gather(*(delivery.stop() for delivery in self.deliveries.values()))
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        for pull in self.pulls.values():
-            await pull.client.close()
+        await self.tasks.end()
+        await self.health.close()
         self._analyst.shutdown(wait=False, cancel_futures=True)
+        self.events.close()
         await self.journal.close()
         if self.store is not None:
             await asyncio.to_thread(self.store.close)
         self.state.close()
         self.folder.release()
         logger.info("Stopped", extra={"action": "service_stopped"})
-
-    def _watch(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._tasks.append(asyncio.create_task(self._keep_running(name, run), name=name))
-
-    async def _keep_running(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """
-        Run a loop again when it fails in a way that it did not foresee; nothing dies in silence.
-        """
-        attempt = 0
-        while True:
-            began = self.clock()
-            try:
-                await run()
-            except Exception as error:
-                attempt = 1 if self.clock() - began > 600 else attempt + 1
-                wait = backoff_seconds(attempt)
-                logger.exception(
-                    "The task %s failed and starts again in %.0f seconds",
-                    name,
-                    wait,
-                    extra={"action": "task_failed", "task_name": name},
-                )
-                self.alarms.raise_(
-                    f"task {name}",
-                    f"The task {name} failed {attempt} times in a row: {str(error) or type(error).__name__}.",
-                    "It starts again by itself; if this stays, report it with the log.",
-                )
-                await asyncio.sleep(wait)
-            else:
-                return
 
     def status(self) -> dict[str, Any]:
         """
@@ -226,6 +219,8 @@ class Service:
             raise no_store()
         store = self.store
         await self.settle(SETTLE_SECONDS)
+        if HISTORY in kql:
+            await self.health.flush()
         began = time.monotonic()
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -339,6 +334,15 @@ class Service:
         self.webhooks[connector].accept(self.tokens.hashes(connector))
         return token
 
+    def end_older_tokens(self, connector: str) -> int:
+        """
+        Accept a connector's newest webhook token alone; returns how many ended.
+        """
+        self.require_connector(connector)
+        ended = self.tokens.end_older(connector)
+        self.webhooks[connector].accept(self.tokens.hashes(connector))
+        return ended
+
     def lend_webhook_token(self, connector: str) -> str:
         """
         Make a webhook token that ends with this process.
@@ -369,6 +373,14 @@ class Service:
         """
         offsets = [each.checkpoint.offset for each in self.deliveries.values()]
         return Offset(min(offsets, default=self.journal.last_offset))
+
+
+def stand_aside() -> None:
+    """
+    Let this thread's work give way a little to that of the others: somebody waits for the page, senders for intake.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), PAGE_NICENESS)
 
 
 def stand_back() -> None:

@@ -8,6 +8,7 @@ from onelogin_connector.config import Settings
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.sources.webhook import token_hash
 from onelogin_connector.state import State
+from onelogin_connector.state.connectors import WebhookToken
 
 TEN_YEARS_SECONDS = 10 * 365 * 86_400.0
 """How long the token before the newest stays valid if nobody makes another: OneLogin's setting is changed by
@@ -42,6 +43,28 @@ class WebhookTokens:
         self._lent[connector] = token_hash(token)
         return token
 
+    def are_configured(self, connector: str) -> bool:
+        """
+        Tell whether a connector's tokens stand in the settings, where alone they can be changed.
+        """
+        return bool(self._settings.connectors[connector].webhook_tokens)
+
+    def made(self, connector: str) -> list[WebhookToken]:
+        """
+        Return when the tokens that were made here were made, newest first.
+        """
+        return [] if self.are_configured(connector) else self._state.connectors.webhook_tokens(connector)
+
+    def end_older(self, connector: str) -> int:
+        """
+        Accept the newest token alone, now that the sender has it; returns how many ended.
+
+        Raises:
+            ConfigError: The connector's tokens stand in the settings.
+        """
+        self._require_own(connector)
+        return self._state.connectors.end_older_tokens(connector)
+
     def issue(self, connector: str, *, revoke_old: bool = False) -> str:
         """
         Make a token; it is valid at once and cannot be shown again.
@@ -49,10 +72,13 @@ class WebhookTokens:
         Raises:
             ConfigError: The connector's tokens stand in the settings.
         """
-        if self._settings.connectors[connector].webhook_tokens:
+        self._require_own(connector)
+        kept_seconds = 0.0 if revoke_old else TEN_YEARS_SECONDS
+        return self._state.people.rotate_webhook_token(connector, keep_seconds=kept_seconds)
+
+    def _require_own(self, connector: str) -> None:
+        if self.are_configured(connector):
             raise ConfigError(
                 f"The webhook tokens of {connector} stand in the settings file or the environment.",
                 action="Change webhook_tokens there; two may be valid at once.",
             )
-        kept_seconds = 0.0 if revoke_old else TEN_YEARS_SECONDS
-        return self._state.people.rotate_webhook_token(connector, keep_seconds=kept_seconds)

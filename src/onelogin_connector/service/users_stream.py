@@ -86,7 +86,7 @@ class UsersStream:
         sink: str,
         destination: Destination,
         inventory: Inventory,
-        memories: Mapping[str, Memory],
+        memories: Callable[[], Mapping[str, Memory]],
         *,
         alarms: Alarms | None = None,
         clock: Callable[[], float] = time,
@@ -98,7 +98,7 @@ class UsersStream:
         Args:
             sink: Its name, for log and alarms.
             destination: Belongs to this stream, which closes it.
-            memories: Connector → what of its users was sent.
+            memories: Gives connector → what of its users was sent, for the connectors of that moment.
             alarms: Where a person is told what only a person can mend.
             clock: Unix seconds.
         """
@@ -126,8 +126,8 @@ class UsersStream:
         Send what has changed; returns how many seconds nothing more is due.
         """
         try:
-            for connector in self._memories:
-                await self._send_changed(connector)
+            for connector, memory in self._memories().items():
+                await self._send_changed(connector, memory)
         except (Unauthorized, ConfigError) as error:
             message = f"The sink {self._sink} is not sent users: {error.message}"
             self._alarms.raise_(self._alarm, message, error.action)
@@ -141,7 +141,7 @@ class UsersStream:
         self.status.turn(State.OK)
         return LOOK_SECONDS
 
-    async def _send_changed(self, connector: str) -> None:
+    async def _send_changed(self, connector: str, memory: Memory) -> None:
         mark = await asyncio.to_thread(self._inventory.users_mark, connector)
         if mark is None or mark == self._done.get(connector):
             return
@@ -151,7 +151,7 @@ class UsersStream:
             if not page:
                 break
             users = {user.id: user for user in page if user.id is not None}
-            await self._send_page(users, self._memories[connector])
+            await self._send_page(users, memory)
             after = max(users)
         self._done[connector] = mark
 

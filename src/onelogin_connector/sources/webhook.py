@@ -7,6 +7,7 @@ Each request is answered by the first of these that applies, and nothing is pars
 405    it is no POST
 401    no bearer token, or none of this connector's
 403    a list of source networks is set and the sender is in none of them
+503    the connector was stopped by a person
 413    its declared length is above the limit
 415    its content encoding is unknown
 429    the token's rate is used up
@@ -135,6 +136,8 @@ class WebhookSource:
         """Status → answers."""
         self.results: Counter[str] = Counter()
         """``new``, ``twin``, ``duplicate`` and ``dead`` → records."""
+        self.closed = ""
+        """Why nothing is taken at the moment, which senders with a valid token are told; empty while it is open."""
 
     def accept(self, token_hashes: Sequence[bytes]) -> None:
         """
@@ -195,6 +198,8 @@ class WebhookSource:
             return _refusal(problem("webhook-token", bucket), {"www-authenticate": challenge})
         if self._networks and not self._is_allowed(peer):
             return _refusal(problem("source-network", f"The address {peer[:64]} is in no allowed network."))
+        if self.closed:
+            return _refusal(problem("unavailable", self.closed), {"retry-after": str(RETRY_FULL_SECONDS)})
         most = self._options.most_body_bytes
         length = headers.get("content-length", "")
         # some thousand digits would be too many for int()

@@ -1,8 +1,8 @@
 """
 The settings database: what people made in the console, who they are, and what they did.
 
-Synchronous and safe to use from threads. ``people`` holds users and tokens, ``polls`` how far the pollers have
-come; here stand the connectors and sinks made in the console with their secrets, check results, saved queries
+Synchronous and safe to use from threads. ``people`` holds users and tokens, ``accounts`` the same as
+administrators see them, ``polls`` how far the pollers have come, ``history`` every change of state; here stand the connectors and sinks made in the console with their secrets, check results, saved queries
 and the audit log.
 """
 
@@ -15,16 +15,25 @@ from argon2 import PasswordHasher
 from msgspec import Struct, convert, json
 
 from onelogin_connector.setting import Secret
+from onelogin_connector.state.accounts import Account, Accounts
+from onelogin_connector.state.connectors import ConnectorState, Outcome
 from onelogin_connector.state.database import Database
+from onelogin_connector.state.health import Change, History, note_check
 from onelogin_connector.state.people import ApiToken, People, Role, Session, User, hashed
 from onelogin_connector.state.polls import Polls
 from onelogin_connector.state.sent_users import SentUsers
 from onelogin_connector.state.vault import Vault
 
 __all__ = [
+    "Account",
+    "Accounts",
     "ApiToken",
+    "Change",
     "Check",
+    "ConnectorState",
     "Deed",
+    "History",
+    "Outcome",
     "Part",
     "People",
     "Role",
@@ -118,7 +127,10 @@ class State:
         self._vault = Vault.open(folder, secret_key.reveal() if secret_key else None)
         self._database = Database(folder / "state.db")
         self.people = People(self._database, clock, hasher or PasswordHasher())
+        self.accounts = Accounts(self._database, clock)
         self.polls = Polls(self._database)
+        self.connectors = ConnectorState(self._database, clock)
+        self.history = History(self._database)
 
     def sent_users(self, target: str, connector: str) -> SentUsers:
         """
@@ -217,22 +229,47 @@ class State:
             "add_audit", actor=actor, action=action, target=target, detail=text, now=self._clock()
         )
 
-    def deeds(self, *, before: int = NEWEST, limit: int = 100) -> list[Deed]:
+    def deeds(
+        self, *, actor: str = "", action: str = "", text: str = "", before: int = NEWEST, limit: int = 100
+    ) -> list[Deed]:
         """
         Return the audit log, newest first.
 
         Args:
+            actor: What this one did alone.
+            action: Deeds of this kind alone.
+            text: What the line holds somewhere.
             before: The id of the last line of the page before.
         """
-        rows = self._database.rows("audit", before=before, limit=limit)
-        return convert([row | {"detail": json.decode(row["detail"])} for row in rows], list[Deed])
+        return _deeds(
+            self._database.rows(
+                "audit_found", actor=actor, action=action, text=text, before=before, limit=limit
+            )
+        )
+
+    def deeds_after(self, id: int, *, since: float, limit: int) -> list[Deed]:
+        """
+        Return the audit log after a line, oldest first.
+
+        Args:
+            since: Unix seconds; older lines are left out.
+        """
+        return _deeds(self._database.rows("audit_after", after=id, since=since, limit=limit))
+
+    def deed(self, id: int) -> Deed | None:
+        """
+        Return one line of the audit log.
+        """
+        return next(iter(_deeds(self._database.rows("audit_one", id=id))), None)
 
     def save_check(self, target: str, stages: Sequence[Struct], *, ok: bool) -> None:
         """
         Keep the latest check of a connector or sink.
         """
-        text = json.encode(list(stages)).decode()
-        self._database.change("save_check", target=target, ok=int(ok), stages=text, now=self._clock())
+        text, now = json.encode(list(stages)).decode(), self._clock()
+        with self._database.transaction():
+            note_check(self._database, target, json.decode(text), ok=ok, at=now)
+            self._database.change("save_check", target=target, ok=int(ok), stages=text, now=now)
 
     def checks(self) -> list[Check]:
         """
@@ -272,3 +309,7 @@ class State:
         See ``People.ensure_webhook_token``.
         """
         return self.people.ensure_webhook_token(connector)
+
+
+def _deeds(rows: list[dict[str, Any]]) -> list[Deed]:
+    return convert([row | {"detail": json.decode(row["detail"])} for row in rows], list[Deed])

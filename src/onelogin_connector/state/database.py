@@ -1,7 +1,7 @@
 """
 The SQLite file of the state: opened, migrated, queried, backed up.
 
-Every statement stands in ``queries.sql`` under a name. One connection serves all threads, one statement or
+Every statement stands in a ``.sql`` file under a name. One connection serves all threads, one statement or
 transaction at a time. What was written is on disk when a call returns (WAL, synchronous FULL).
 """
 
@@ -26,8 +26,12 @@ def queries() -> dict[str, str]:
     """
     Return every statement by its name.
     """
-    _, *parts = _NAME.split((FOLDER / "queries.sql").read_text("utf-8"))
-    return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    found: dict[str, str] = {}
+    for file in FOLDER.iterdir():
+        if file.name.endswith(".sql"):
+            _, *parts = _NAME.split(file.read_text("utf-8"))
+            found |= {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    return found
 
 
 def migrations() -> list[tuple[int, str]]:

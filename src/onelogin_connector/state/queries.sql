@@ -18,11 +18,12 @@ UPDATE users SET password_hash = :password_hash WHERE name = :name;
 -- name: remove_user
 -- Remove a user with sessions and links, unless it is the last administrator.
 DELETE FROM users WHERE name = :name
-AND (role <> 'admin' OR (SELECT count(*) FROM users WHERE role = 'admin') > 1);
+AND (role <> 'admin' OR password_hash = ''
+    OR (SELECT count(*) FROM users WHERE role = 'admin' AND password_hash <> '') > 1);
 
 -- name: count_admins
--- How many administrators there are.
-SELECT count(*) AS count FROM users WHERE role = 'admin';
+-- How many administrators there are who can sign in without an identity provider.
+SELECT count(*) AS count FROM users WHERE role = 'admin' AND password_hash <> '';
 
 -- name: add_link
 -- Keep a one-time sign-in link.
@@ -109,10 +110,6 @@ DELETE FROM webhook_tokens WHERE connector = :connector;
 -- Note who did what.
 INSERT INTO audit (at, actor, action, target, detail) VALUES (:now, :actor, :action, :target, :detail);
 
--- name: audit
--- The latest deeds before an id, newest first.
-SELECT id, at, actor, action, target, detail FROM audit WHERE id < :before ORDER BY id DESC LIMIT :limit;
-
 -- name: save_part
 -- Make or change a connector or sink.
 INSERT INTO parts (kind, id, settings, created_at, updated_at) VALUES (:kind, :id, :settings, :now, :now)
@@ -151,6 +148,10 @@ UPDATE secrets SET cipher = :cipher WHERE rowid = :row;
 -- Keep the latest check of a target.
 INSERT INTO checks (target, ok, at, stages) VALUES (:target, :ok, :now, :stages)
 ON CONFLICT (target) DO UPDATE SET ok = excluded.ok, at = excluded.at, stages = excluded.stages;
+
+-- name: check_of
+-- Whether the latest check of a target passed.
+SELECT ok FROM checks WHERE target = :target;
 
 -- name: checks
 -- The latest check of every target.
@@ -229,3 +230,87 @@ WHERE target = :target AND connector = :connector AND id BETWEEN :first AND :las
 -- Replace what a destination was last told of a user.
 INSERT INTO sent_users (target, connector, id, digest, at) VALUES (:target, :connector, :id, :digest, :at)
 ON CONFLICT (target, connector, id) DO UPDATE SET digest = excluded.digest, at = excluded.at;
+-- name: add_health
+-- Note a change of state.
+INSERT INTO health (record, at, kind, part, connector, name, state, before, outcome, description, reason, detail)
+VALUES (:record, :at, :kind, :part, :connector, :name, :state, :before, :outcome, :description, :reason, :detail);
+
+-- name: health
+-- The newest changes before an id, of one kind or part if wanted, newest first.
+SELECT * FROM health
+WHERE id < :before AND (:kind = '' OR kind = :kind) AND (:part = '' OR part = :part OR connector = :part)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: health_after
+-- The changes after an id that are not older than a time, oldest first.
+SELECT * FROM health WHERE id > :after AND at >= :since ORDER BY id LIMIT :limit;
+
+-- name: health_one
+-- One change.
+SELECT * FROM health WHERE id = :id;
+
+-- name: health_latest
+-- The last change of every part.
+SELECT * FROM health WHERE id IN (SELECT max(id) FROM health GROUP BY kind, part) ORDER BY kind, part;
+
+-- name: health_first
+-- When a part was first noted.
+SELECT min(at) AS at FROM health WHERE kind = :kind AND part = :part;
+
+-- name: prune_health
+-- Remove old changes, except the last of each part.
+DELETE FROM health WHERE at < :before AND id NOT IN (SELECT max(id) FROM health GROUP BY kind, part);
+
+-- name: audit_after
+-- The deeds after an id that are not older than a time, oldest first.
+SELECT id, at, actor, action, target, detail FROM audit WHERE id > :after AND at >= :since ORDER BY id LIMIT :limit;
+
+-- name: audit_one
+-- One deed.
+SELECT id, at, actor, action, target, detail FROM audit WHERE id = :id;
+
+-- name: audit_found
+-- The latest deeds before an id by one person, of one kind or about something, newest first.
+SELECT id, at, actor, action, target, detail FROM audit
+WHERE id < :before AND (:actor = '' OR actor = :actor) AND (:action = '' OR action = :action)
+    AND (:text = '' OR instr(lower(actor || ' ' || action || ' ' || target || ' ' || detail), lower(:text)) > 0)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: told_alarms
+-- Alarms that the receiver of notices believes to stand.
+SELECT name, notice FROM told_alarms;
+
+-- name: tell_alarm
+-- Note that the receiver knows of an alarm.
+INSERT INTO told_alarms (name, notice) VALUES (:name, :notice)
+ON CONFLICT (name) DO UPDATE SET notice = excluded.notice;
+
+-- name: untell_alarm
+-- Note that the receiver knows of an alarm's end.
+DELETE FROM told_alarms WHERE name = :name;
+
+-- name: people
+-- All users with their way in, sessions, and latest sign-in.
+SELECT u.name, u.role, u.created_at, u.password_hash <> '' AS has_password, coalesce(i.issuer, '') AS issuer,
+    (SELECT count(*) FROM sessions s WHERE s.user = u.name AND s.expires_at > :now) AS sessions,
+    (SELECT max(s.created_at) FROM sessions s WHERE s.user = u.name) AS signed_in_at
+FROM users u LEFT JOIN identities i ON i.user = u.name ORDER BY u.name;
+
+-- name: set_role
+-- Change a role, unless it takes the last administrator away.
+UPDATE users SET role = :role WHERE name = :name
+AND (:role = 'admin' OR role <> 'admin' OR (SELECT count(*) FROM users WHERE role = 'admin' AND password_hash <> '') > 1
+    OR password_hash = '');
+
+-- name: identity
+-- The user whom an identity provider knows by a subject.
+SELECT u.name, u.role, u.created_at FROM identities i JOIN users u ON u.name = i.user
+WHERE i.issuer = :issuer AND i.subject = :subject;
+
+-- name: add_identity
+-- Tie a user to a subject of an identity provider.
+INSERT INTO identities (issuer, subject, user, seen_at) VALUES (:issuer, :subject, :user, :now);
+
+-- name: see_identity
+-- Note that an identity provider vouched for somebody.
+UPDATE identities SET seen_at = :now WHERE issuer = :issuer AND subject = :subject;

@@ -38,6 +38,7 @@ TABLES = (
     "OneLoginUsersV2_CL",
     "OneLoginConnectorHealth",
     "OneLoginConnectorCompleteness",
+    "OneLoginConnectorAudit",
 )
 """What a query may read."""
 

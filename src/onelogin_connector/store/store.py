@@ -9,17 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shutil import disk_usage
 from time import time
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from msgspec.json import encode
 
 from onelogin_connector.event import Entry
 from onelogin_connector.formats.onelogin_users import User
 from onelogin_connector.journal.base import Held
-from onelogin_connector.store import completeness, upkeep, users
+from onelogin_connector.store import completeness, ledgers, upkeep, users
 from onelogin_connector.store.analyst import ROW_LIMIT, Analyst, Result
 from onelogin_connector.store.completeness import HourFigures, Swept
 from onelogin_connector.store.database import DEFAULT_MEMORY, Database
+from onelogin_connector.store.events import Events
+from onelogin_connector.store.figures import Figures
+from onelogin_connector.store.ledgers import Line
 from onelogin_connector.store.reading import Reader
 from onelogin_connector.store.users import UsersMark
 from onelogin_connector.store.writing import Writer
@@ -58,6 +61,8 @@ class Store:
         self._writer = Writer(database, names)
         self._reader = Reader(database)
         self._analyst = Analyst(database)
+        self.events = Events(database)
+        self.figures = Figures(database)
         self._clock = clock
         self.retention_days = retention_days
 
@@ -158,6 +163,33 @@ class Store:
             self._database.writer.execute(
                 f"INSERT INTO health ({', '.join(columns)}) VALUES ({marks})", values
             )
+
+    def add_health(self, lines: Sequence[Line]) -> None:
+        """
+        Copy changes of state that the program keeps elsewhere, each once.
+
+        Raises:
+            Unavailable: None was copied.
+        """
+        ledgers.add_health(self._database, lines)
+
+    def add_audit(self, lines: Sequence[Line]) -> None:
+        """
+        Copy lines of the audit log, each once, for the table ``OneLoginConnectorAudit``.
+
+        Raises:
+            Unavailable: None was copied.
+        """
+        ledgers.add_audit(self._database, lines)
+
+    def last_copied(self, table: Literal["health", "audit"]) -> tuple[int, float] | None:
+        """
+        Return id and Unix seconds of the newest row that was copied into a table; None where there is none.
+
+        Raises:
+            Unavailable: The store cannot be read.
+        """
+        return ledgers.last(self._database, table)
 
     def set_hours(self, rows: Sequence[Swept]) -> None:
         """

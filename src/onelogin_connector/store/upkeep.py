@@ -13,6 +13,7 @@ import duckdb
 from onelogin_connector.errors import Busy, ConfigError, Unavailable
 from onelogin_connector.store.completeness import forget
 from onelogin_connector.store.database import Database
+from onelogin_connector.store.ledgers import forget as forget_changes
 from onelogin_connector.store.migration import version_of
 from onelogin_connector.store.trouble import first_line, of_opening
 
@@ -59,6 +60,7 @@ def prune(database: Database, cutoff: float) -> int:
             "DELETE FROM changes WHERE event_time < make_timestamp($1::BIGINT)", [round(cutoff * 1e6)]
         )
         forget(database.writer, cutoff)
+        forget_changes(database.writer, cutoff)
     return removed
 
 

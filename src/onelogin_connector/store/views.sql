@@ -102,6 +102,17 @@ CREATE OR REPLACE VIEW "OneLoginConnectorHealth" AS SELECT
     'OneLoginConnectorHealth' AS "Type"
 FROM health;
 
+-- Who did what in this program.
+CREATE OR REPLACE VIEW "OneLoginConnectorAudit" AS SELECT
+    recorded_time AS "TimeGenerated",
+    actor AS "Actor",
+    action AS "Action",
+    target AS "Target",
+    detail AS "Detail",
+    state_id AS "AuditId",
+    'OneLoginConnectorAudit' AS "Type"
+FROM audit;
+
 -- The proof: per connector and hour what the API listed, what of it came by webhook, and what it never listed.
 -- For hours that begin in a span of time, given so that only events near it are read; nearly all have an event time
 -- within a second of the time by which they are listed, the others are found by that.
@@ -260,6 +271,7 @@ CREATE OR REPLACE VIEW "OneLogin" AS SELECT
     is_listed(way, channel, twin_way, twin_channel) AS "ListedByApi",
     unconfirmed AND NOT is_listed(way, channel, twin_way, twin_channel) AS "Unconfirmed",
     flags AS "Flags",
+    CAST(entry_key AS VARCHAR) AS "EventKey",
     more AS "AdditionalFields",
     raw AS "Raw"
 FROM events;

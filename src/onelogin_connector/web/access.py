@@ -18,7 +18,7 @@ from secrets import compare_digest, token_bytes
 from starlette.requests import Request
 
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.state import ApiToken, State
+from onelogin_connector.state import Account, ApiToken, Deed, State
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.attempts import Attempts, neighbourhood
 
@@ -86,15 +86,19 @@ class Access:
     Sign-in and the credentials behind it.
     """
 
-    def __init__(self, state: State, *, session_seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, state: State, *, session_seconds: float, clock: Callable[[], float], sso_label: str = ""
+    ) -> None:
         """
         Stand on the state.
 
         Args:
             session_seconds: How long a sign-in lasts.
+            sso_label: What the button of single sign-on says; empty where there is none.
         """
         self._state = state
         self._people = state.people
+        self.sso_label = sso_label
         self.session_seconds = session_seconds
         self._clock = clock
         self._form_key = token_bytes(32)
@@ -125,14 +129,7 @@ class Access:
             HttpError: Wrong user or password, or too many attempts.
         """
         near = neighbourhood(address)
-        wait = max(self._of_address.locked_seconds(near), self._of_user.locked_seconds(user))
-        if wait > 0:
-            raise HttpError(
-                "too-many-requests",
-                f"Too many failed sign-ins. The next attempt is possible in {wait:.0f} seconds.",
-                action="Wait, or set a new password with `onelogin-connector password`.",
-                headers={"retry-after": str(round(wait) + 1)},
-            )
+        self._require_unlocked(max(self._of_address.locked_seconds(near), self._of_user.locked_seconds(user)))
         async with self._verifying:
             found = await asyncio.to_thread(self._people.verify, user, password)
         if found is None:
@@ -144,11 +141,58 @@ class Access:
         self._of_user.succeeded(user)
         return await self._open(found.name, near)
 
+    def _require_unlocked(self, wait: float) -> None:
+        if wait > 0:
+            raise HttpError(
+                "too-many-requests",
+                f"Too many failed sign-ins. The next attempt is possible in {wait:.0f} seconds.",
+                action="Wait, or set a new password with `onelogin-connector password`.",
+                headers={"retry-after": str(round(wait) + 1)},
+            )
+
+    def require_not_locked(self, address: str) -> None:
+        """
+        Refuse an address from which too many sign-ins failed, whichever way they were tried.
+
+        Raises:
+            HttpError: It has to wait.
+        """
+        self._require_unlocked(self._of_address.locked_seconds(neighbourhood(address)))
+
+    def refuse_vouched(self, address: str, why: str, *, counts: bool) -> None:
+        """
+        Note that a single sign-on failed.
+
+        Args:
+            counts: Whether it may have been an attack, of which an address has but a few.
+        """
+        if counts:
+            self._of_address.failed(neighbourhood(address))
+        logger.warning(
+            "A single sign-on failed: %s", why, extra={"action": "sign_in_failed", "address": address}
+        )
+
+    async def vouched(self, issuer: str, subject: str, name: str, role: Role, address: str) -> str:
+        """
+        Open a session for somebody whom an identity provider vouches for; returns the cookie's value.
+
+        Raises:
+            ConfigError: The name belongs to another account, or cannot be used.
+        """
+        user = await asyncio.to_thread(self._state.accounts.vouched, issuer, subject, name, role.value)
+        near = neighbourhood(address)
+        self._of_address.succeeded(near)
+        return await self._open(user.name, near)
+
     def link_token(self) -> str:
         """
         Make the secret of a one-time sign-in link.
         """
-        admin = next(user.name for user in self._people.users() if Role(user.role) is Role.ADMIN)
+        admin = next(
+            each.name
+            for each in self._state.accounts.all()
+            if Role(each.role) is Role.ADMIN and each.has_password
+        )
         return self._people.make_link(admin, seconds=LINK_SECONDS)
 
     async def redeem(self, token: str, address: str) -> str | None:
@@ -192,6 +236,12 @@ class Access:
         Raises:
             ConfigError: There is no such user, or the password is too short or too long.
         """
+        found = next((each for each in self.accounts() if each.name == user.strip().lower()), None)
+        if found is not None and not found.has_password:
+            raise ConfigError(
+                f"{found.name} signs in at the identity provider, and has no password here.",
+                action="Change it there.",
+            )
         await asyncio.to_thread(self._people.set_password, user, password)
 
     def tokens(self) -> list[ApiToken]:
@@ -200,12 +250,13 @@ class Access:
         """
         return self._people.api_tokens()
 
-    def new_token(self, name: str, role: Role, *, by: str) -> str:
+    def new_token(self, name: str, role: Role, *, by: str, days: float | None = None) -> str:
         """
         Make an API token.
 
         Args:
             by: Who makes it.
+            days: After how many it ends; None never.
 
         Raises:
             ConfigError: The name cannot be used.
@@ -215,7 +266,8 @@ class Access:
                 f"A token's name has 1 to {LONGEST_NAME} printable characters.",
                 action="Name it after its use.",
             )
-        return self._people.add_api_token(name, role.value, created_by=by)
+        seconds = None if days is None else days * 86_400
+        return self._people.add_api_token(name, role.value, created_by=by, seconds=seconds)
 
     def revoke_token(self, id: int) -> bool:
         """
@@ -223,10 +275,100 @@ class Access:
         """
         return self._people.revoke_api_token(id)
 
-    def note(self, who: str, action: str, target: str = "") -> None:
+    def accounts(self) -> list[Account]:
+        """
+        Return all accounts, by name.
+        """
+        return self._state.accounts.all()
+
+    def account(self, name: str) -> Account:
+        """
+        Return one account.
+
+        Raises:
+            HttpError: There is none of this name.
+        """
+        found = next((each for each in self.accounts() if each.name == name), None)
+        if found is None:
+            raise HttpError("not-found", f"There is no account {name[:LONGEST_NAME]}.")
+        return found
+
+    async def add_account(self, name: str, role: Role, password: str) -> None:
+        """
+        Make a local account.
+
+        Raises:
+            ConfigError: The name is taken or unfit, or the password too short or too long.
+        """
+        async with self._verifying:
+            await asyncio.to_thread(self._people.add_user, name, role.value, password)
+
+    async def set_role(self, name: str, role: Role) -> None:
+        """
+        Change what somebody may do; it counts from the next request on.
+
+        Raises:
+            HttpError: The account's role comes from the identity provider.
+            ConfigError: There is no such account, or it is the last administrator with a password.
+        """
+        if self.account(name).issuer:
+            raise HttpError(
+                "conflict",
+                f"What {name} may do is decided by the identity provider at each sign-in.",
+                action="Change the person's groups there.",
+            )
+        await asyncio.to_thread(self._state.accounts.set_role, name, role.value)
+
+    async def remove_account(self, name: str) -> None:
+        """
+        Remove an account with its sessions.
+
+        Raises:
+            ConfigError: There is no such account, or it is the last administrator with a password.
+        """
+        await asyncio.to_thread(self._state.accounts.remove, name)
+
+    async def end_sessions(self, name: str) -> int:
+        """
+        Sign somebody out everywhere; returns how many sessions ended.
+
+        Raises:
+            ConfigError: There is no such account.
+        """
+        return await asyncio.to_thread(self._state.accounts.end_sessions, name)
+
+    async def change_password(self, name: str, old: str, new: str, address: str) -> None:
+        """
+        Let somebody replace the own password; all of the account's sessions end.
+
+        Raises:
+            HttpError: The old one is wrong, or was wrong too often.
+            ConfigError: The new one is too short or too long.
+        """
+        near = neighbourhood(address)
+        self._require_unlocked(max(self._of_address.locked_seconds(near), self._of_user.locked_seconds(name)))
+        async with self._verifying:
+            found = await asyncio.to_thread(self._people.verify, name, old)
+        if found is None:
+            self._of_address.failed(near)
+            self._of_user.failed(name)
+            raise HttpError("invalid-input", "The present password is wrong.", action="Try again.")
+        await self.set_password(name, new)
+
+    def deeds(self, *, actor: str, action: str, text: str, before: int | None, limit: int) -> list[Deed]:
+        """
+        Return lines of the audit log, newest first; see ``State.deeds``.
+        """
+        more = {} if before is None else {"before": before}
+        return self._state.deeds(actor=actor, action=action, text=text, limit=limit, **more)
+
+    def note(self, who: str, action: str, target: str = "", **detail: object) -> None:
         """
         Write into the audit log who did what.
+
+        Args:
+            detail: Anything else worth keeping, and nothing secret.
         """
         words = action.replace("_", " ")
         logger.info("%s: %s %s", who, words, target, extra={"action": action, "who": who})
-        self._state.note(who, action, target)
+        self._state.note(who, action, target, **detail)

@@ -23,7 +23,7 @@ SECURITY_HEADERS = (
     (
         b"content-security-policy",
         (
-            b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+            b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
             b"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
         ),
     ),

@@ -22,7 +22,7 @@ from onelogin_connector.service.backup import archive
 from onelogin_connector.service.folder import scratch
 from onelogin_connector.service.report import text_of
 from onelogin_connector.store import HourFigures
-from onelogin_connector.web import csv
+from onelogin_connector.web import connectors, csv
 from onelogin_connector.web.access import Access, Role, caller_of
 from onelogin_connector.web.answers import HttpError, json, plain, rfc3339
 from onelogin_connector.web.reading import (
@@ -75,12 +75,6 @@ class Api:
         Return the state of connectors, sinks and journal.
         """
         return json(self.service.status())
-
-    async def connectors(self, request: Request) -> Response:
-        """
-        Return the state of each connector.
-        """
-        return json(self.service.status()["connectors"])
 
     async def query(self, request: Request) -> Response:
         """
@@ -155,15 +149,6 @@ class Api:
         ids = await self._which(request)
         self._note(request, "dead_letters_discarded", str(len(ids)))
         return json({"discarded": await self.service.letters.discard(ids)})
-
-    async def act_on_sink(self, request: Request) -> Response:
-        """
-        Pause, resume or refill a sink, or waive what it is owed.
-        """
-        name, act = request.path_params["name"], request.path_params["act"]
-        done = await self.service.sinks.act(name, act)
-        self._note(request, f"sink_{act}", name)
-        return json(done)
 
     async def _which(self, request: Request) -> list[int]:
         which = await read(request, Which)
@@ -352,11 +337,15 @@ class Api:
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/status", Role.VIEWER, Api.status),
-    Endpoint("GET", "/api/v1/connectors", Role.VIEWER, Api.connectors),
+    Endpoint("GET", "/api/v1/connectors", Role.VIEWER, connectors.connectors),
+    Endpoint("POST", "/api/v1/connectors", Role.ADMIN, connectors.make_connector),
+    Endpoint("POST", "/api/v1/connectors/test", Role.ADMIN, connectors.try_connector),
+    Endpoint("GET", "/api/v1/connectors/{id}", Role.VIEWER, connectors.connector),
+    Endpoint("PUT", "/api/v1/connectors/{id}", Role.ADMIN, connectors.replace_connector),
+    Endpoint("DELETE", "/api/v1/connectors/{id}", Role.ADMIN, connectors.remove_connector),
     Endpoint("POST", "/api/v1/connectors/{id}/check", Role.OPERATOR, Api.check_one),
     Endpoint("POST", "/api/v1/connectors/{id}/backfill", Role.OPERATOR, Api.backfill),
     Endpoint("POST", "/api/v1/connectors/{id}/token", Role.ADMIN, Api.webhook_token),
-    Endpoint("POST", "/api/v1/sinks/{name}/{act}", Role.OPERATOR, Api.act_on_sink),
     Endpoint("GET", "/api/v1/completeness", Role.VIEWER, Api.completeness),
     Endpoint("POST", "/api/v1/query", Role.VIEWER, Api.query),
     Endpoint("GET", "/api/v1/dead-letters", Role.VIEWER, Api.dead_letters),

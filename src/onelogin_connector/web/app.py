@@ -19,16 +19,41 @@ from starlette.routing import Route, Router
 from onelogin_connector.config import Settings
 from onelogin_connector.service import Service, build
 from onelogin_connector.service.folder import COMMAND, control_socket, make_way
-from onelogin_connector.web import metrics, numbers
+from onelogin_connector.web import metrics, numbers, openapi, sign_on
 from onelogin_connector.web.access import COOKIE, LOCAL, Access, Caller, Role
 from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, problem_of
 from onelogin_connector.web.api import ENDPOINTS, Api, Endpoint
+from onelogin_connector.web.console import access as access_pages
+from onelogin_connector.web.console import (
+    collection,
+    completeness,
+    connectors,
+    events,
+    health,
+    letters,
+    sinks,
+)
+from onelogin_connector.web.console.base import Console
+from onelogin_connector.web.console.routes import Entry, View, require, routes
 from onelogin_connector.web.front import Front
 from onelogin_connector.web.hosts import Hosts
+from onelogin_connector.web.oidc import SingleSignOn
 from onelogin_connector.web.pages import Pages, failure
 from onelogin_connector.web.server import App, HttpServer, Receive, Scope, Send, listen_private
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+ENTRIES: tuple[Entry, ...] = (
+    *collection.ENTRIES,
+    *connectors.ENTRIES,
+    *completeness.ENTRIES,
+    *events.ENTRIES,
+    *sinks.ENTRIES,
+    *letters.ENTRIES,
+    *health.ENTRIES,
+    *access_pages.ENTRIES,
+)
+"""The pages of the console in the order of its navigation, and what is done on them."""
 
 PUBLIC = ("/login", "/static/", "/readyz")
 """Beginnings of paths that answer without a caller."""
@@ -50,23 +75,44 @@ class Gate:
         self._access = access
         self._hosts = hosts
         self._trusted = trusted
-        self._router = Router([*_api_routes(Api(service, access)), *self._page_routes(), *self._own_routes()])
+        places = [entry.place for entry in ENTRIES if isinstance(entry, View) and entry.place]
+        self._console = Console(service, access, hosts, places)
+        self._router = Router(
+            [
+                *_api_routes(Api(service, access)),
+                *self._page_routes(),
+                *routes(ENTRIES),
+                *self._own_routes(),
+            ]
+        )
 
     def _page_routes(self) -> list[Route]:
-        pages = Pages(self._service, self._access, self._hosts)
+        pages = Pages(self._access, self._hosts)
+        settings = self._service.settings
+        sso = sign_on.SignOn(
+            SingleSignOn(settings.oidc, clock=self._service.clock),
+            settings.oidc,
+            self._access,
+            self._hosts,
+            public_url=settings.web.public_url,
+            form=pages.form,
+        )
         return [
             Route("/", pages.start, methods=["GET"]),
             Route("/login", pages.login, methods=["GET"]),
             Route("/login", pages.sign_in, methods=["POST"]),
+            Route(sign_on.BEGIN, sso.begin, methods=["GET"]),
+            Route(sign_on.BACK, sso.back, methods=["GET"]),
             Route("/login/{token}", pages.link, methods=["GET"]),
             Route("/logout", pages.sign_out, methods=["POST"]),
-            Route("/static/plain.css", pages.style, methods=["GET"]),
+            Route("/static/{name:path}", self._console.assets.serve, methods=["GET"]),
         ]
 
     def _own_routes(self) -> list[Route]:
         return [
             Route("/readyz", self._readyz, methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),
+            Route(openapi.PATH, self._openapi, methods=["GET"]),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,6 +123,7 @@ class Gate:
             self  # by this the router raises what it does not know, instead of answering in plain text
         )
         request = Request(scope, receive)
+        request.state.console = self._console
         started = False
 
         async def guarded(message: Any) -> None:
@@ -165,16 +212,33 @@ class Gate:
             from msgspec.json import decode
 
             problem = decode(bytes(answer.body))
-            return failure(answer.status_code, problem["detail"], problem["action"])
+            try:
+                page = failure(request, answer.status_code, problem["detail"], problem["action"])
+            except Exception as broken:  # noqa: BLE001 - the refusal is told in any case, if not as a page
+                problem_of(broken)
+                return answer
+            page.headers.update(_explaining(answer))
+            return page
         return answer
 
     async def _readyz(self, request: Request) -> Response:
         reasons = self._service.reasons_not_ready()
         return json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
+    async def _openapi(self, request: Request) -> Response:
+        require(request, Role.VIEWER)
+        return json(openapi.document(ENDPOINTS, ENTRIES))
+
     async def _metrics(self, request: Request) -> Response:
         text = await asyncio.to_thread(lambda: metrics.text(numbers.families(self._service)))
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _explaining(answer: Response) -> dict[str, str]:
+    """
+    Return the headers of a refusal that are about the refusal and not about its body.
+    """
+    return {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
 
 
 def _api_routes(api: Api) -> list[Route]:
@@ -215,8 +279,12 @@ def access_of(service: Service) -> Access:
     """
     Return the sign-in of a service.
     """
+    settings = service.settings
     return Access(
-        service.state, session_seconds=service.settings.web.session_hours * 3_600, clock=service.clock
+        service.state,
+        session_seconds=settings.web.session_hours * 3_600,
+        clock=service.clock,
+        sso_label=settings.oidc.label if settings.oidc.issuer else "",
     )
 
 

@@ -1,0 +1,96 @@
+"""
+How fast things flow: counters that only rise, looked at every few seconds.
+
+It costs a few additions a round, whatever flows, and is held in memory: a rate is of now, and what it was before a
+restart the store tells for events. What sinks have taken in is known since the program's start.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+
+SLOT_SECONDS = 900
+SLOTS = 96
+"""A day of quarters of an hour, as ``store.figures`` has it."""
+
+RECENT_SECONDS = 60.0
+"""A rate is that of about the last minute."""
+
+
+class Gauge:
+    """
+    One rising counter.
+    """
+
+    __slots__ = ("_begun", "_recent", "_slots", "_value", "moved_at")
+
+    def __init__(self, at: float, value: int) -> None:
+        self._begun, self._value = at, value
+        self._recent = deque([(at, value)])
+        self._slots: dict[int, int] = {}
+        self.moved_at: float | None = None
+        """Unix seconds at which it was last seen to have risen."""
+
+    def note(self, at: float, value: int) -> None:
+        """
+        Take the counter's value at a moment.
+        """
+        risen = max(0, value - self._value)
+        if risen:
+            slot = int(at // SLOT_SECONDS)
+            self._slots[slot] = self._slots.get(slot, 0) + risen
+            self.moved_at = at
+            for old in [each for each in self._slots if each <= slot - SLOTS]:
+                del self._slots[old]
+        self._value = value
+        self._recent.append((at, value))
+        while len(self._recent) > 2 and self._recent[1][0] <= at - RECENT_SECONDS:
+            self._recent.popleft()
+
+    def rate(self) -> float:
+        """
+        Return by how much it rises each second.
+        """
+        (began, first), (ended, last) = self._recent[0], self._recent[-1]
+        return max(0.0, (last - first) / (ended - began)) if ended > began else 0.0
+
+    def slots(self, now: float) -> tuple[int, ...]:
+        """
+        Return by how much it rose in each quarter of an hour, the running one last.
+        """
+        newest = int(now // SLOT_SECONDS)
+        return tuple(self._slots.get(slot, 0) for slot in range(newest - SLOTS + 1, newest + 1))
+
+    def since(self, seconds: float, now: float) -> int:
+        """
+        Return by how much it rose in the last while, to the quarter of an hour.
+        """
+        first = int((now - seconds) // SLOT_SECONDS) + 1
+        return sum(count for slot, count in self._slots.items() if slot >= first)
+
+
+class Meter:
+    """
+    The counters of a service, by name.
+    """
+
+    def __init__(self) -> None:
+        self._gauges: dict[str, Gauge] = {}
+
+    def note(self, at: float, values: Mapping[str, int]) -> None:
+        """
+        Take the values of all counters at a moment; one that is not among them is forgotten.
+        """
+        for name in [each for each in self._gauges if each not in values]:
+            del self._gauges[name]
+        for name, value in values.items():
+            gauge = self._gauges.get(name)
+            if gauge is None:
+                self._gauges[name] = Gauge(at, value)
+            else:
+                gauge.note(at, value)
+
+    def gauge(self, name: str) -> Gauge | None:
+        """
+        Return a counter; None where nobody has looked at it yet.
+        """
+        return self._gauges.get(name)

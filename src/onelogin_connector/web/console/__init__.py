@@ -1,0 +1,3 @@
+"""
+The pages of the console: one module per family of pages, all standing on ``base`` and ``routes``.
+"""

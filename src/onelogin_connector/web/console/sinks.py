@@ -1,0 +1,237 @@
+"""
+Sinks: how each destination stands, its check, its backlog and throughput, and what a person can do about it.
+"""
+
+from typing import Any
+
+from msgspec import Struct, UnsetType, structs, to_builtins
+from starlette.requests import Request
+
+from onelogin_connector.errors import ConfigError, ConnectorError
+from onelogin_connector.service import Service
+from onelogin_connector.service.collection import SinkRow
+from onelogin_connector.service.refills import Refill
+from onelogin_connector.setting import Secret, settings_of
+from onelogin_connector.status import State
+from onelogin_connector.web.access import caller_of
+from onelogin_connector.web.answers import HttpError
+from onelogin_connector.web.console.base import service_of
+from onelogin_connector.web.console.routes import Act, Done, Entry, View
+
+
+class ShownSetting(Struct, frozen=True):
+    """
+    One setting of a sink, with its value as people may see it.
+    """
+
+    name: str
+    value: str
+    """A secret shows where it comes from, never itself."""
+    unit: str
+    description: str
+    is_default: bool
+
+
+class LatestCheck(Struct, frozen=True):
+    """
+    What the latest check of a sink found.
+    """
+
+    ok: bool
+    at: float
+    """Unix seconds."""
+    stages: list[dict[str, Any]]
+
+
+class SinkView(Struct, frozen=True, kw_only=True):
+    """
+    One destination with everything that is known of it.
+    """
+
+    row: SinkRow
+    check: LatestCheck | None
+    refill: Refill | None
+    can_refill: bool
+    """There is a store to read from, and something is owed."""
+    settings: list[ShownSetting]
+
+
+class SinksView(Struct, frozen=True):
+    """
+    Every sink.
+    """
+
+    sinks: list[SinkView]
+
+
+class Sure(Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    That somebody means what cannot be taken back.
+    """
+
+    confirmed: bool = False
+
+
+async def sinks(request: Request) -> SinksView:
+    """
+    Return every sink.
+    """
+    service = service_of(request)
+    rows = {row.name: row for row in (await service.collecting.stand()).sinks}
+    checks = {each.target: LatestCheck(each.ok, each.at, each.stages) for each in service.state.checks()}
+    return SinksView([_sink(service, row, checks.get(name)) for name, row in rows.items()])
+
+
+async def sink(request: Request) -> SinkView:
+    """
+    Return one sink.
+
+    Raises:
+        HttpError: There is none of that name.
+    """
+    name = request.path_params["id"]
+    found = next((each for each in (await sinks(request)).sinks if each.row.name == name), None)
+    if found is None:
+        raise HttpError("not-found", f"There is no sink {name[:80]!r}.", action="Look at /sinks.")
+    return found
+
+
+def _sink(service: Service, row: SinkRow, check: LatestCheck | None) -> SinkView:
+    kind = service.settings.sinks[row.name].kind
+    return SinkView(
+        row=row,
+        check=check,
+        refill=service.refills.of(row.name),
+        can_refill=bool(row.owed) and service.store is not None and kind != "store",
+        settings=_settings(service, row.name),
+    )
+
+
+def _settings(service: Service, name: str) -> list[ShownSetting]:
+    own = service.settings.sinks[name]
+    common = [
+        ShownSetting("enabled", _value(own.enabled), "", "Whether anything is sent to it.", own.enabled),
+        ShownSetting(
+            "backlog_limit",
+            "none" if own.backlog_limit is None else _value(own.backlog_limit),
+            "events",
+            "With more waiting, the sink is detached, and intake goes on.",
+            own.backlog_limit is None,
+        ),
+        ShownSetting(
+            "pause_after_refusals",
+            _value(own.pause_after_refusals),
+            "events",
+            "So many refused in a row, with none accepted between, pause the sink.",
+            own.pause_after_refusals == 100,
+        ),
+    ]
+    return common + [
+        ShownSetting(
+            each.name,
+            _value(getattr(own.settings, each.name)),
+            each.unit,
+            each.description,
+            not each.required and getattr(own.settings, each.name) == each.default,
+        )
+        for each in settings_of(type(own.settings))
+    ]
+
+
+def _value(value: Any) -> str:
+    if value is None or isinstance(value, UnsetType):
+        return "none"
+    if isinstance(value, Secret):
+        place = " ".join(value.reference) if value.reference else "the console"
+        return f"secret, from {place}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Struct):
+        return ", ".join(f"{name} = {_value(part)}" for name, part in structs.asdict(value).items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_value(part) for part in value) or "none"
+    return str(value)
+
+
+def _delivery(request: Request) -> Any:
+    id, deliveries = request.path_params["id"], service_of(request).deliveries
+    if id not in service_of(request).settings.sinks:
+        raise HttpError("not-found", f"There is no sink {id[:80]!r}.", action="Look at /sinks.")
+    if id not in deliveries:
+        raise ConfigError(
+            f"The sink {id} is turned off.", action=f"Set enabled = true under [sinks.{id}] and start again."
+        )
+    if deliveries[id].status.state is State.STOPPED:
+        raise ConfigError(
+            f"The sink {id} does not run: this is a single command.",
+            action="Start the service, then give the command again.",
+        )
+    return deliveries[id]
+
+
+async def pause(request: Request, _values: Any) -> Done:
+    """
+    Send nothing more until the sink is resumed; what comes waits in the journal.
+    """
+    _delivery(request).pause(f"Paused by {caller_of(request).name}.")
+    return Done(f"{request.path_params['id']} is paused. What comes meanwhile waits in the journal.")
+
+
+async def resume(request: Request, _values: Any) -> Done:
+    """
+    Go on at once, also out of a wait between attempts.
+    """
+    _delivery(request).resume()
+    return Done(f"{request.path_params['id']} goes on.")
+
+
+async def refill(request: Request, _values: Any) -> Done:
+    """
+    Send what the sink is owed, from the store; goes on by itself.
+    """
+    _delivery(request)
+    service_of(request).refills.begin(request.path_params["id"])
+    return Done(f"{request.path_params['id']} is being refilled from the store.")
+
+
+async def waive(request: Request, values: Sure) -> Done:
+    """
+    Give up what the sink is owed, for ever.
+    """
+    delivery, id = _delivery(request), request.path_params["id"]
+    if not values.confirmed:
+        raise ConfigError(
+            f"What {id} is owed would never be sent, and that was not confirmed.",
+            action='Send {"confirmed": true} if it is meant.',
+        )
+    given_up = await delivery.waive()
+    return Done(f"{given_up} records are given up for {id}.", result={"waived": given_up})
+
+
+async def check(request: Request, _values: Any) -> Done:
+    """
+    Test the way to the destination.
+    """
+    id = request.path_params["id"]
+    if id not in service_of(request).settings.sinks:
+        raise HttpError("not-found", f"There is no sink {id[:80]!r}.", action="Look at /sinks.")
+    try:
+        found = (await service_of(request).check([id]))[0]
+    except ConnectorError as error:
+        return Done(str(error), tone="error")
+    failed = [stage for stage in found["stages"] if stage["state"] == "failed"]
+    if failed:
+        text = f"{failed[0]['stage']}: {failed[0]['message']} {failed[0]['action']}"
+        return Done(text, tone="error", result=to_builtins(found))
+    return Done(f"The check of {id} passed.", result=to_builtins(found))
+
+
+ENTRIES: tuple[Entry, ...] = (
+    View("/sinks", "/sinks", "sinks.html", SinksView, sinks, title="Sinks", icon="out", group="Deliver"),
+    View("/sinks/{id}", "/sinks/{id}", "sinks_one.html", SinkView, sink),
+    Act("/sinks/{id}/pause", "sink_paused", pause, back="/sinks/{id}"),
+    Act("/sinks/{id}/resume", "sink_resumed", resume, back="/sinks/{id}"),
+    Act("/sinks/{id}/refill", "sink_refilled", refill, back="/sinks/{id}"),
+    Act("/sinks/{id}/waive", "sink_waived", waive, takes=Sure, back="/sinks/{id}"),
+    Act("/sinks/{id}/check", "sink_checked", check, back="/sinks/{id}"),
+)

@@ -1,0 +1,201 @@
+"""
+A person at the console: Chromium before the running program with its simulated account.
+
+One program and one browser serve all tests of a run; each test has a window of its own, signed in, which fails the
+test on any error that the page meets and on anything that the content security policy refuses.
+"""
+
+import importlib.util
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from onelogin_connector.service.folder import control_socket
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE_MS = 15_000  # an idle machine needs a tenth of a second; a test must not fail for a busy one
+
+# What a person may meet: a wrong password, a page that is not there.
+EXPECTED = ("the server responded with a status of 40", "the server responded with a status of 422")
+
+SETTINGS = """
+[connectors.acme]
+name = "ACME production"
+description = "Everybody's sign-ins, Europe and Americas"
+
+[connectors.sandbox]
+name = "EMEA sandbox"
+description = "Test tenant of the platform team"
+api_url = "http://127.0.0.1:9"
+client_id = "somebody"
+client_secret = { env = "SANDBOX_SECRET" }
+poll_seconds = 5
+
+[connectors.spare]
+name = "Contractors"
+description = "Waits for its webhook"
+"""
+"""Beside the first, which is the simulated account's: one whose API nobody answers, and one that nothing has come to."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Run the tests of this folder last: from the first on the browser's loop runs, and asyncio has one at a time.
+    """
+    items.sort(key=lambda item: Path(__file__).parent in item.path.parents)
+
+
+def _of_acceptance() -> ModuleType:
+    """
+    Load what starts the program; tests are collected by path and cannot import each other.
+    """
+    path = Path(__file__).parents[1] / "acceptance" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("starting", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Site:
+    """
+    The running program, as a browser sees it.
+    """
+
+    def __init__(self, program: Any) -> None:
+        self.program = program
+        self.url: str = program.url
+        self.data_dir: Path = program.data_dir
+
+    @property
+    def password(self) -> str:
+        """
+        The admin's, as the first start made it.
+        """
+        found = re.search(
+            r'^password = "(.*)"', (self.data_dir / "initial-secrets").read_text(), re.MULTILINE
+        )
+        assert found
+        return found[1]
+
+    def ask(self, method: str, path: str, **options: Any) -> Any:
+        """
+        Call the API as the user of the data folder.
+        """
+        return self.program.ask(method, path, **options)
+
+    def token(self, role: str) -> str:
+        """
+        Make an API token.
+        """
+        transport = httpx2.HTTPTransport(uds=str(control_socket(self.data_dir)))
+        with httpx2.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
+            made = client.post("/api/v1/tokens", json={"name": f"browser {role}", "role": role})
+        assert made.status_code == 201, made.text
+        return str(made.json()["token"])
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """
+    Find Chromium, or skip by name; on CI nothing is skipped for that.
+    """
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is not installed here, and on CI nothing may be skipped for that")
+        pytest.skip("needs chromium")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(browser_path: str) -> Iterator[Browser]:
+    """
+    Start the browser.
+    """
+    with sync_playwright() as playwright:
+        # as root, in containers, Chromium has no sandbox; the pages are our own
+        started = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """
+    Start the program with its simulated account and a day of its history.
+    """
+    program = _of_acceptance().Program(tmp_path_factory.mktemp("site"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SANDBOX_SECRET", "a secret that must not be seen")
+        program.start("--demo", settings=SETTINGS)
+    try:
+        yield Site(program)
+    finally:
+        program.kill()
+
+
+@pytest.fixture(scope="session")
+def signed_in(browser: Browser, site: Site) -> dict[str, Any]:
+    """
+    Sign in by the one-time link, and return what the browser keeps of it.
+    """
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((site.data_dir / "sign-in-link").read_text().strip())
+    page.wait_for_url("**/status")
+    state: dict[str, Any] = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def window(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """
+    Return what opens a window; its page's errors fail the test.
+    """
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(text in message.text for text in EXPECTED):
+            errors.append(message.text)
+
+    def opened(**options: Any) -> Page:
+        context = browser.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        page.on("console", note)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def page(window: Callable[..., Page], site: Site, signed_in: dict[str, Any]) -> Page:
+    """
+    Open a window of somebody who is signed in as admin.
+    """
+    return window(storage_state=signed_in, base_url=site.url)
+
+
+@pytest.fixture
+def plain_page(window: Callable[..., Page], site: Site, signed_in: dict[str, Any]) -> Page:
+    """
+    Open the same without script.
+    """
+    return window(storage_state=signed_in, base_url=site.url, java_script_enabled=False)
