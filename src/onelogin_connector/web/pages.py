@@ -66,7 +66,9 @@ class Pages:
         """
         seed = token_urlsafe(24)
         token = self._access.form_token(seed)
-        answer = render(request, "login.html", status=status, error=error, token=token, sso=self._access.sso_label)
+        answer = render(
+            request, "login.html", status=status, error=error, token=token, sso=self._access.sso_label
+        )
         self._set(answer, FORM_COOKIE, seed, FORM_SECONDS)
         return answer
 
