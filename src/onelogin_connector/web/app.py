@@ -24,7 +24,15 @@ from onelogin_connector.web.access import COOKIE, LOCAL, Access, Caller, Role
 from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, problem_of
 from onelogin_connector.web.api import ENDPOINTS, Api, Endpoint
 from onelogin_connector.web.console import access as access_pages
-from onelogin_connector.web.console import collection, completeness, connectors, events, health, letters, sinks
+from onelogin_connector.web.console import (
+    collection,
+    completeness,
+    connectors,
+    events,
+    health,
+    letters,
+    sinks,
+)
 from onelogin_connector.web.console.base import Console
 from onelogin_connector.web.console.routes import Entry, View, require, routes
 from onelogin_connector.web.front import Front
