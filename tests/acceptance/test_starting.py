@@ -31,7 +31,8 @@ def test_the_first_lines_lead_in(program):
     with httpx2.Client(follow_redirects=True) as browser:
         page = browser.get(link, headers={"accept": "text/html"})
         assert page.status_code == 200
-        assert "<caption>Connectors</caption>" in page.text
+        assert "<title>Collection Status" in page.text
+        assert "Sign out" in page.text
     assert httpx2.get(link).status_code == 401
     secrets = program.data_dir / "initial-secrets"
     assert secrets.stat().st_mode & 0o777 == 0o600
