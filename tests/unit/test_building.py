@@ -123,7 +123,7 @@ def test_users_are_sent_where_a_stream_is_named(built):
     """
 
     async def act(service):
-        return {name: list(stream._memories) for name, stream in service.user_streams.items()}
+        return {name: list(stream._memories()) for name, stream in service.user_streams.items()}
 
     assert built(AZURE + USERS + PULLING, act) == {"sentinel": ["acme"]}
     assert built(AZURE + PULLING, act) == {}
