@@ -150,6 +150,14 @@ class Journal(Protocol):
         """Random name of this log; another one means that offsets start anew."""
         ...
 
+    async def turn(self) -> None:
+        """
+        Return at a good moment to prepare records for ``append``, after milliseconds at most.
+
+        Beside a commit that is being prepared itself, both would only take longer.
+        """
+        ...
+
     async def append(
         self, events: Sequence[Event], dead: NewDeadLetter | None = None, *, accept_duplicates: bool = False
     ) -> Receipt:

@@ -106,6 +106,12 @@ class LmdbJournal:
         """
         return Offset(self._mirror.last_offset)
 
+    async def turn(self) -> None:
+        """
+        See ``Journal``.
+        """
+        await self._writer.turn()
+
     async def append(
         self, events: Sequence[Event], dead: NewDeadLetter | None = None, *, accept_duplicates: bool = False
     ) -> Receipt:

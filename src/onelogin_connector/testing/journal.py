@@ -131,6 +131,11 @@ class MemoryJournal:
         """
         return Offset(len(self.tables.log))
 
+    async def turn(self) -> None:
+        """
+        See ``Journal``.
+        """
+
     async def append(
         self, events: Sequence[Event], dead: NewDeadLetter | None = None, *, accept_duplicates: bool = False
     ) -> Receipt:
