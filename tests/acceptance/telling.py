@@ -93,6 +93,7 @@ class Telling:
         self._program, self._clock, self._settings = program, clock, settings
         self._requests = requests(company.story(int(clock.now() * 1e6)), faults=faults)
         self._at_ease_at = self._sent_at = clock.now()
+        self._again: list[Request] = []
         self._running = asyncio.Event()
 
     async def __call__(self, scope, receive, send):
@@ -156,6 +157,8 @@ class Telling:
                 while (now := self._clock.now()) < due:
                     self._sent_at = now
                     await asyncio.sleep(TICK_SECONDS)
+                    if self._again and self._running.is_set():
+                        await self._deliver(client, self._again.pop())
                 await self._deliver(client, request)
         self._sent_at = until
 
@@ -175,8 +178,8 @@ class Telling:
             return
         except httpx2.TransportError:
             self.told.unanswered += 1
-            await self._running.wait()
-            status = await self.post(client, request.body)
+            self._again.append(request)
+            return
         assert status == 200
         self.told.uuids.update(happening.uuid for happening in request.batch)
 

@@ -253,7 +253,9 @@ def test_it_was_polite_and_well(told):
     assert min(count for hour, count in hours.items() if hour < END_US // HOUR_US) >= 25
     numbers = sum(1 for row in told.rows if row["ListedByApi"])
     assert told.telling.api.records / numbers <= LISTED_TIMES
-    statuses = Counter(status for path, status in told.telling.api.calls.elements() if path.startswith("/api/"))
+    statuses = Counter(
+        status for path, status in told.telling.api.calls.elements() if path.startswith("/api/")
+    )
     assert statuses.keys() <= {200, 401}
     assert statuses[401] <= 3  # the token lives ten hours, and may end on the way
     assert told.connector["state"] == "ok"
