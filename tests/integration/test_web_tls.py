@@ -6,14 +6,10 @@ import asyncio
 import logging
 import ssl
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from integration.certificate import certificate
 from integration.test_web_crowd import BODY, HEAD, HEALTH, TOKEN, WHOLE, Line, Place
 from onelogin_connector.sources.webhook import Options, WebhookSource, token_hash
 from onelogin_connector.web import connections, handshakes
@@ -42,21 +38,7 @@ def pem(tmp_path_factory):
     """
     Make a certificate for this machine, and its key.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return path
+    return certificate(tmp_path_factory.mktemp("tls"))
 
 
 class TlsPlace(Place):
