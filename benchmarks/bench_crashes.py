@@ -74,16 +74,17 @@ def _kills(wanted: int, tally: Path) -> list[Row]:
         # in a process of one thread, because it forks those that die
         command = [sys.executable, "-m", "benchmarks.bench_crashes", f"bench {len(journals)}", str(ROUNDS)]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=CHECKOUT)
-        journals.append(Judged(version, *json.loads(done.stdout), perf_counter() - start))
+        kills, answered, records = json.loads(done.stdout)
+        journals.append(Judged(version, kills, answered, records, perf_counter() - start))
         keep(tally, journals)
-    kills = sum(each.kills for each in journals)
+    killed = sum(each.kills for each in journals)
     return [
-        Row("kills of a journal", kills, "processes"),
+        Row("kills of a journal", killed, "processes"),
         Row("requests acknowledged around them", sum(each.answered for each in journals), "requests"),
         Row("records in them", sum(each.records for each in journals), "records"),
         Row("acknowledged and lost", 0, "records", goal="0"),
         Row("doubled", 0, "records", goal="0"),
-        Row("kills per second, judged", kills / sum(each.seconds for each in journals), "1/s"),
+        Row("kills per second, judged", killed / sum(each.seconds for each in journals), "1/s"),
     ]
 
 
