@@ -68,7 +68,8 @@ def _kills(wanted: int, tally: Path) -> list[Row]:
     Kill one journal after another until there were so many kills, those of ended runs included.
     """
     version = version_of(CHECKOUT)
-    journals = judged(tally, version)
+    others = [each for each in judged(tally) if each.version != version]
+    journals = [each for each in judged(tally) if each.version == version]
     while sum(each.kills for each in journals) < wanted:
         start = perf_counter()
         # in a process of one thread, because it forks those that die
@@ -76,7 +77,7 @@ def _kills(wanted: int, tally: Path) -> list[Row]:
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=CHECKOUT)
         kills, answered, records = json.loads(done.stdout)
         journals.append(Judged(version, kills, answered, records, perf_counter() - start))
-        keep(tally, journals)
+        keep(tally, [*others, *journals])
     killed = sum(each.kills for each in journals)
     return [
         Row("kills of a journal", killed, "processes"),
@@ -98,12 +99,11 @@ def version_of(checkout: Path) -> str:
     return blake2b(b"\0".join(path.read_bytes() for path in paths), digest_size=8).hexdigest()
 
 
-def judged(tally: Path, version: str) -> list[Judged]:
+def judged(tally: Path) -> list[Judged]:
     """
-    Return the journals that ended runs of these sources counted.
+    Return the journals that ended runs counted, of whatever sources.
     """
-    found = decode(tally.read_bytes(), type=list[Judged]) if tally.exists() else []
-    return [each for each in found if each.version == version]
+    return decode(tally.read_bytes(), type=list[Judged]) if tally.exists() else []
 
 
 def keep(tally: Path, journals: list[Judged]) -> None:
