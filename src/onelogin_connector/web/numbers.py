@@ -20,7 +20,7 @@ def families(service: Service) -> Iterator[Family]:
         "Entries that a sink accepted, skipped or refused.",
         _sink_events(service),
     )
-    lags = {name: delivery.lag() for name, delivery in service.deliveries.items()}
+    lags = {name: delivery.lag() for name, delivery in [*service.deliveries.items()]}
     yield Family(
         "sink_lag_events",
         "gauge",
