@@ -114,7 +114,7 @@ class Checks:
         self._start(run, lambda: self._sink_saved(run))
         return run
 
-    def begin_entered_sink(self, sink: str | None, wanted: WantedSink) -> Run:
+    async def begin_entered_sink(self, sink: str | None, wanted: WantedSink) -> Run:
         """
         Begin to try a sink that was entered and is not saved. Stored secrets go only where they were entered for.
 
@@ -124,7 +124,7 @@ class Checks:
         Raises:
             FieldErrors: Something that was entered cannot be used.
         """
-        _, settings = self._service.sinks.entered(sink, wanted)
+        _, settings = await asyncio.to_thread(self._service.sinks.entered, sink, wanted)
         run = Run("", (), at=self._service.clock())
         self._start(run, lambda: self._sink_tried(run, sink or wanted.name, settings))
         return run

@@ -22,7 +22,7 @@ from onelogin_connector.service.backup import archive
 from onelogin_connector.service.folder import scratch
 from onelogin_connector.service.report import text_of
 from onelogin_connector.store import HourFigures
-from onelogin_connector.web import connectors, csv
+from onelogin_connector.web import connectors, csv, sinks
 from onelogin_connector.web.access import Access, Role, caller_of
 from onelogin_connector.web.answers import HttpError, json, plain, rfc3339
 from onelogin_connector.web.reading import (
@@ -346,6 +346,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/connectors/{id}/check", Role.OPERATOR, Api.check_one),
     Endpoint("POST", "/api/v1/connectors/{id}/backfill", Role.OPERATOR, Api.backfill),
     Endpoint("POST", "/api/v1/connectors/{id}/token", Role.ADMIN, Api.webhook_token),
+    Endpoint("POST", "/api/v1/sinks", Role.ADMIN, sinks.make_sink),
+    Endpoint("POST", "/api/v1/sinks/test", Role.ADMIN, sinks.try_sink),
+    Endpoint("PUT", "/api/v1/sinks/{id}", Role.ADMIN, sinks.replace_sink),
+    Endpoint("DELETE", "/api/v1/sinks/{id}", Role.ADMIN, sinks.remove_sink),
     Endpoint("GET", "/api/v1/completeness", Role.VIEWER, Api.completeness),
     Endpoint("POST", "/api/v1/query", Role.VIEWER, Api.query),
     Endpoint("GET", "/api/v1/dead-letters", Role.VIEWER, Api.dead_letters),
