@@ -171,6 +171,8 @@ class Service:
         await self.connectors.close_all()
         await self.sinks.close_all()
         await self.tasks.end()
+        self.collecting.look()
+        await self.collecting.keep()
         await self.health.close()
         self._analyst.shutdown(wait=False, cancel_futures=True)
         self.events.close()

@@ -1,11 +1,14 @@
 """
 Raising and clearing alarms: what a person has to know, judged from how the parts stand.
 
+One cause is one alarm: what a failing check says of a connector's API or of a sink is not said again because polls or
+deliveries stand still for it. Of the two the one that stood first stays, so that nobody is told twice.
+
 Disk, intake and the journal's epoch raise their own alarms where they are noticed.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +23,12 @@ STUCK_SECONDS = 900.0
 
 OWN = ("silence ", "check ", "sink ", "source ")
 """Beginnings of the names of the alarms that are raised here."""
+
+OF_API = frozenset({"Configuration", "Network", "Authentication", "Permission", "Fetch Logs", "Account"})
+"""Stages of a connector's check that fail for what keeps its API from being read; the others are the webhook's."""
+
+AFTER_CHECK_SECONDS = 600.0
+"""After a check that passed, a part that stands still is given so long: it tries again within five minutes."""
 
 IDLE = frozenset({"stopped", "inactive"})
 
@@ -59,8 +68,11 @@ class Watch:
             if each["id"] not in self._first:
                 first = await asyncio.to_thread(self._service.state.history.first_at, "connector", each["id"])
                 self._first[each["id"]] = self._service.clock() if first is None else first
-        wanted = {each.name: each for each in self._wanted(shown, checks)}
         alarms = self._service.alarms
+        wanted = {each.name: each for each in self._wanted(shown, checks)}
+        standing = {alarm.name for alarm in alarms.standing()}
+        for part, check in _same_cause(wanted, checks, self._held_up(shown)):
+            del wanted[check if part in standing and check not in standing else part]
         for each in wanted.values():
             alarms.raise_(
                 each.name, each.message, each.action, severity=each.severity, link=each.link, since=each.since
@@ -74,15 +86,30 @@ class Watch:
         for each in shown["connectors"]:
             if each["state"] not in IDLE:
                 yield from self._silence(each, now)
+        passed = {check.target: check.at for check in checks if check.ok}
         for each in shown["sinks"]:
-            yield from self._sink(each, now)
-        for name in self._service.pulls:
-            yield from self._source(name, now)
+            held_up = each["name"] in self._held_up(shown)
+            if not (held_up and _just_passed(passed.get(each["name"]), _seconds(each["since"]), now)):
+                yield from self._sink(each, now)
+        for name, pull in self._service.pulls.items():
+            if not _just_passed(passed.get(name), pull.poller.status.since, now):
+                yield from self._source(name, now)
         pages = {each["name"]: "/sinks" for each in shown["sinks"] if each["state"] not in IDLE}
         pages |= {each["id"]: f"/connectors/{each['id']}" for each in shown["connectors"]}
         yield from (
             _failed(check, pages[check.target]) for check in checks if not check.ok and check.target in pages
         )
+
+    def _held_up(self, shown: dict[str, Any]) -> set[str]:
+        """
+        Return the sinks that stand still for what their check would find, and not because a person wants it.
+        """
+        pause_of = self._service.sinks.pause_of
+        return {
+            each["name"]
+            for each in shown["sinks"]
+            if each["state"] in {"paused", "retrying"} and pause_of(each["name"]) is None
+        }
 
     def silence_seconds(self, connector: str) -> float:
         """
@@ -143,8 +170,36 @@ class Watch:
             yield Wanted(f"source {connector}", message, action, f"/connectors/{connector}", status.since)
 
 
+def _same_cause(
+    wanted: Mapping[str, Wanted], checks: Sequence[Check], held_up: Container[str]
+) -> Iterator[tuple[str, str]]:
+    """
+    Give the alarms that say the same: that of a part which stands still, and that of its check.
+
+    Args:
+        held_up: The sinks that stand still for what their check would find.
+    """
+    for check in checks:
+        name, source, sink = f"check {check.target}", f"source {check.target}", f"sink {check.target}"
+        if name in wanted and source in wanted and _failed_stage(check).get("stage") in OF_API:
+            yield source, name
+        elif name in wanted and sink in wanted and check.target in held_up:
+            yield sink, name
+
+
+def _just_passed(checked_at: float | None, since: float | None, now: float) -> bool:
+    """
+    Tell whether a check has passed since a part stands still, so that it soon goes on.
+    """
+    return checked_at is not None and checked_at > (since or now) and now - checked_at < AFTER_CHECK_SECONDS
+
+
+def _failed_stage(check: Check) -> dict[str, Any]:
+    return next((each for each in check.stages if each.get("state") == "failed"), {})
+
+
 def _failed(check: Check, page: str) -> Wanted:
-    stage = next((each for each in check.stages if each.get("state") == "failed"), {})
+    stage = _failed_stage(check)
     where = f"{stage['stage']} Stage: {stage['message']}" if stage else "It did not pass."
     action = stage.get("action") or "Look at its stages."
     message = f"The check of {check.target} failed. {where}"

@@ -4,11 +4,16 @@ What the state keeps of sinks beyond their settings.
 That is whether a person paused them, what their secrets are bound to, and how much they took over the last day.
 """
 
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
-from msgspec import Struct, convert
+from msgspec import Struct, convert, json
 
-from onelogin_connector.state.database import Database
+from onelogin_connector.errors import ConfigError
+from onelogin_connector.state.database import Database, queries
 
 
 class Pause(Struct, frozen=True):
@@ -33,6 +38,17 @@ class Flow(Struct, frozen=True):
     """Unix seconds at which the counter rose last."""
     slots: dict[int, int]
     """Quarter of an hour since 1970 → how much it took in it."""
+
+
+class MadeSink(Struct, frozen=True):
+    """
+    A sink made in the console, as an export names it.
+    """
+
+    id: str
+    settings: dict[str, Any]
+    secrets: list[str]
+    """Names of the secrets that are stored."""
 
 
 class SinkState:
@@ -107,3 +123,30 @@ class SinkState:
             self._database.change("remove_outcome", target=sink)
             self._database.change("forget_sink_slots", sink=sink)
             self._database.change("forget_sink_counter", sink=sink)
+
+
+def read_made_sinks(folder: Path) -> list[MadeSink]:
+    """
+    Read which sinks were made in the console, beside a service that may be running; nothing is written.
+
+    Args:
+        folder: The data folder; it need not exist.
+
+    Raises:
+        ConfigError: The state is there and cannot be read.
+    """
+    path = folder / "state.db"
+    if not path.is_file():
+        return []
+    known = queries()
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+            parts = connection.execute(known["made_sinks"]).fetchall()
+            secrets = {
+                id: connection.execute(known["sink_secrets"], {"sink": id}).fetchall() for id, _ in parts
+            }
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"The state file {path} cannot be read: {error}.", action="Check its owner and mode."
+        ) from error
+    return [MadeSink(id, json.decode(text), [name for name, _ in secrets[id]]) for id, text in parts]

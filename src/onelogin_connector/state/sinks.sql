@@ -43,3 +43,7 @@ ON CONFLICT (sink) DO UPDATE SET delivered = excluded.delivered, moved_at = excl
 -- name: forget_sink_counter
 -- Remove where the counter of a sink was.
 DELETE FROM sink_counters WHERE sink = :sink;
+
+-- name: made_sinks
+-- The sinks made in the console.
+SELECT id, settings FROM parts WHERE kind = 'sink' ORDER BY id;

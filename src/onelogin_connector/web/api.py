@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from onelogin_connector.errors import JournalFull
-from onelogin_connector.journal.base import DeadLetter
+from onelogin_connector.journal.base import LetterHead
 from onelogin_connector.service import Service
 from onelogin_connector.service.backup import archive
 from onelogin_connector.service.folder import scratch
@@ -125,7 +125,7 @@ class Api:
                 action="It was replayed or discarded, or never was: /api/v1/dead-letters lists what there is.",
             )
         return json(
-            summary(letter)
+            summary(letter.head)
             | {
                 "records": letter.records,
                 "offset": letter.offset,
@@ -374,7 +374,7 @@ def _hour(figures: HourFigures) -> dict[str, Any]:
     return shown | {"hour": text_of(figures.hour * 3_600), "swept_at": text_of(figures.swept_at)}
 
 
-def summary(letter: DeadLetter) -> dict[str, Any]:
+def summary(letter: LetterHead) -> dict[str, Any]:
     """
     Return what a list shows of a dead letter.
     """
@@ -386,5 +386,5 @@ def summary(letter: DeadLetter) -> dict[str, Any]:
         "kind": letter.kind,
         "reason": letter.reason,
         "count": letter.count,
-        "bytes": len(letter.body),
+        "bytes": letter.size_bytes,
     }

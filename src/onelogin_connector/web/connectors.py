@@ -36,8 +36,8 @@ async def make_connector(api: "Api", request: Request) -> Response:
     Make a connector; its id is derived from its name. It is tested at once, which its `check` shows.
     """
     wanted = await read(request, Wanted)
-    connector = await api.service.connectors.save(None, wanted)
-    _note(api, request, "connector_made", connector, fields=_given(wanted))
+    connector, fields = await api.service.connectors.save(None, wanted)
+    _note(api, request, "connector_made", connector, fields=fields)
     api.service.checks.begin(connector)
     return json(await shown(api.service, connector), 201)
 
@@ -48,8 +48,8 @@ async def replace_connector(api: "Api", request: Request) -> Response:
     """
     connector = _found(api, request)
     wanted = await read(request, Wanted)
-    await api.service.connectors.save(connector, wanted)
-    _note(api, request, "connector_changed", connector, fields=_given(wanted))
+    _, fields = await api.service.connectors.save(connector, wanted)
+    _note(api, request, "connector_changed", connector, fields=fields)
     api.service.checks.begin(connector)
     return json(await shown(api.service, connector))
 
@@ -85,13 +85,6 @@ def _found(api: "Api", request: Request) -> str:
             "not-found", f"There is no connector {connector[:40]!r}.", action="See /api/v1/connectors."
         )
     return connector
-
-
-def _given(wanted: Wanted) -> list[str]:
-    """
-    Return the names of what was entered; the audit log holds no values.
-    """
-    return [name for name in wanted.__struct_fields__ if getattr(wanted, name) not in ("", None)]
 
 
 def _note(api: "Api", request: Request, action: str, connector: str, **detail: object) -> None:
