@@ -12,6 +12,7 @@ from onelogin_connector.service.wanted import Wanted
 from onelogin_connector.web.access import caller_of
 from onelogin_connector.web.answers import HttpError, json
 from onelogin_connector.web.reading import read
+from onelogin_connector.web.shapes import DeletedConnector
 
 if TYPE_CHECKING:
     from onelogin_connector.web.api import Api
@@ -61,7 +62,7 @@ async def remove_connector(api: "Api", request: Request) -> Response:
     connector = _found(api, request)
     await api.service.connectors.remove(connector, actor=caller_of(request).name)
     _note(api, request, "connector_deleted", connector)
-    return json({"deleted": connector})
+    return json(DeletedConnector(connector))
 
 
 async def try_connector(api: "Api", request: Request) -> Response:

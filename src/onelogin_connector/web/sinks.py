@@ -4,7 +4,6 @@
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,19 +14,10 @@ from onelogin_connector.web.access import caller_of
 from onelogin_connector.web.answers import HttpError, json
 from onelogin_connector.web.console.sinks import sink_of
 from onelogin_connector.web.reading import read
+from onelogin_connector.web.shapes import DeletedSink
 
 if TYPE_CHECKING:
     from onelogin_connector.web.api import Api
-
-
-class DeletedSink(Struct, frozen=True):
-    """
-    A sink that is gone.
-    """
-
-    deleted: str
-    backlog: int
-    """Entries that waited for it, and are not sent."""
 
 
 async def make_sink(api: "Api", request: Request) -> Response:
