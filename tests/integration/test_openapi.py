@@ -41,7 +41,7 @@ NOT_CALLED = {
 IDS = ("default", "store", "kept", "1", "nobody", "new", "..", "\u202e")
 """Of connectors, sinks, dead letters and nothing."""
 
-EXAMPLES = {Role.ADMIN: 6, Role.OPERATOR: 2, Role.VIEWER: 2, None: 1}
+EXAMPLES = {Role.ADMIN: 4, Role.OPERATOR: 2, Role.VIEWER: 2, None: 1}
 NEEDS = re.compile(r"Needs the role (\w+)\.")
 
 
@@ -140,7 +140,8 @@ def test_requests_by_the_document(served, document, role):
         if role is None:
             assert set(called) == {401}, operation.label
         elif not role.includes(needed):
-            assert set(called) <= {403, 404, 405}, (operation.label, called)
+            # some unfit requests lack the credential, and some addresses are none
+            assert set(called) <= {401, 403, 404, 405}, (operation.label, called)
         else:
             assert 403 not in called, (operation.label, called)
     assert role is None or statuses[200] > 20

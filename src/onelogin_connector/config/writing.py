@@ -125,7 +125,8 @@ def _row(setting: Setting) -> str:
     default = "–" if setting.default in (None, "", [], ()) else f"`{toml_value(setting.default)}`"
     unit = f" In {setting.unit}." if setting.unit else ""
     shown = "" if setting.example is None else f" Example: `{setting.name} = {toml_value(setting.example)}`"
-    text = f"{setting.description}{unit}{shown}".replace("|", "\\|")
+    table = f" A table with a `{TAG}`, see below." if setting.variants else ""
+    text = f"{setting.description}{table}{unit}{shown}".replace("|", "\\|")
     return f"| `{setting.name}` | {'required' if setting.required else default} | {text} |"
 
 

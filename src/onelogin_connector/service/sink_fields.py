@@ -96,6 +96,8 @@ class KindShown(Struct, frozen=True, kw_only=True):
     """What it is, in a sentence."""
     text: str
     """More of it."""
+    superseded_by: str = ""
+    """The kind that new deployments should use in its place; empty where it is this one."""
     unusable: str = ""
     """Why sinks of this kind cannot be made here; empty where they can."""
     fields: list[FieldShown] = field(default_factory=list)
@@ -103,11 +105,10 @@ class KindShown(Struct, frozen=True, kw_only=True):
 
 def all_kinds() -> list[KindShown]:
     """
-    Return the kinds of sinks, those that cannot be made in the console at the end.
+    Return the kinds of sinks: first those for new deployments, at the end those that cannot be made in the console.
     """
-    return sorted(
-        (kind_of(kind) for kind in registry.kinds() if kind != STORE), key=lambda each: bool(each.unusable)
-    )
+    kinds = [kind_of(kind) for kind in registry.kinds() if kind != STORE]
+    return sorted(kinds, key=lambda each: (bool(each.unusable), bool(each.superseded_by)))
 
 
 def kind_of(kind: str) -> KindShown:
@@ -115,17 +116,21 @@ def kind_of(kind: str) -> KindShown:
     Return a kind of sink with the fields of its form.
     """
     try:
-        paragraphs = (registry.module(kind).__doc__ or kind).strip().split("\n\n")
+        home = registry.module(kind)
+        paragraphs = (home.__doc__ or kind).strip().split("\n\n")
+        superseded_by = getattr(home, "SUPERSEDED_BY", "")
         unusable = "" if is_makeable(kind) else "Sinks of this kind are set up in the settings file."
         fields = fields_of(registry.settings_type(kind))
     except ConfigError as error:
         paragraphs, unusable, fields = [kind], f"{error.message} {error.action}", []
+        superseded_by = ""
     first, *rest = [" ".join(each.split()) for each in paragraphs]
     return KindShown(
         kind=kind,
         label=words_of(kind),
         title=first.replace("``", "`"),
         text=(rest[0] if rest else "").replace("``", "`"),
+        superseded_by=superseded_by,
         unusable=unusable,
         fields=fields,
     )

@@ -33,6 +33,9 @@ from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, Secret, about
 from onelogin_connector.sinks.base import Limits, Stage, StageState
 
+SUPERSEDED_BY = "logs_ingestion"
+"""The kind that new deployments should use."""
+
 MOST_BODY_BYTES = 24 << 20  # 30 MB are taken, by one page of the documentation 32
 SURELY_TAKEN_BYTES = 1 << 20  # a 404 for less than this is a wrong address, never a size
 LEAST_BODY_BYTES = 65_536

@@ -80,7 +80,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     credential: Annotated[
         Credential,
         about(
-            "Who sends; it needs the role Monitoring Metrics Publisher on the rule. A table with a `kind`, see below.",
+            "Who sends; it needs the role Monitoring Metrics Publisher on the rule.",
             example={"kind": "managed_identity"},
         ),
     ]
