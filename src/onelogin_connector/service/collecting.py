@@ -114,9 +114,21 @@ class Collecting:
             delivery = deliveries.get(name)
             if delivery is not None:
                 # after a kill the counter may be behind what was kept, and in a new journal it begins anew
-                value = min(flow.delivered, delivery.checkpoint.delivered)
-                self.meter.put(f"sink {name}", Gauge.resumed(now, value, flow.slots, flow.moved_at))
+                gauge = Gauge.resumed(
+                    now,
+                    delivery.checkpoint.delivered,
+                    before=flow.delivered,
+                    slots=flow.slots,
+                    moved_at=flow.moved_at,
+                )
+                self.meter.put(f"sink {name}", gauge)
         self._resumed = True
+
+    def attend(self, sink: str) -> None:
+        """
+        Count what a new sink takes from its first record on; one of that name may have been there before.
+        """
+        self.meter.put(f"sink {sink}", Gauge(self._service.clock(), 0))
 
     async def keep(self) -> None:
         """

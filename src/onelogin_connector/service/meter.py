@@ -32,18 +32,22 @@ class Gauge:
         """Unix seconds at which it was last seen to have risen."""
 
     @classmethod
-    def resumed(cls, at: float, value: int, slots: Mapping[int, int], moved_at: float | None) -> "Gauge":
+    def resumed(
+        cls, at: float, value: int, *, before: int, slots: Mapping[int, int], moved_at: float | None
+    ) -> "Gauge":
         """
-        Take a counter up again.
+        Take a counter up again; what it rose by since its slots were given out counts for now, and for no rate.
 
         Args:
             at: Now, Unix seconds.
-            value: Where the counter was when its slots were given out.
+            value: Where the counter is.
+            before: Where it was when its slots were given out.
             slots: As ``kept`` gives them.
             moved_at: When it was last seen to have risen.
         """
         found = cls(at, value)
-        found._slots, found.moved_at = dict(slots), moved_at
+        found._slots, found.moved_at = dict(slots), moved_at  # noqa: SLF001 - a constructor
+        found._count(at, value - before)  # noqa: SLF001
         return found
 
     @property
@@ -63,17 +67,20 @@ class Gauge:
         """
         Take the counter's value at a moment.
         """
-        risen = max(0, value - self._value)
-        if risen:
-            slot = int(at // SLOT_SECONDS)
-            self._slots[slot] = self._slots.get(slot, 0) + risen
-            self.moved_at = at
-            for old in [each for each in self._slots if each <= slot - SLOTS]:
-                del self._slots[old]
+        self._count(at, value - self._value)
         self._value = value
         self._recent.append((at, value))
         while len(self._recent) > 2 and self._recent[1][0] <= at - RECENT_SECONDS:
             self._recent.popleft()
+
+    def _count(self, at: float, risen: int) -> None:
+        if risen <= 0:
+            return
+        slot = int(at // SLOT_SECONDS)
+        self._slots[slot] = self._slots.get(slot, 0) + risen
+        self.moved_at = at
+        for old in [each for each in self._slots if each <= slot - SLOTS]:
+            del self._slots[old]
 
     def rate(self) -> float:
         """

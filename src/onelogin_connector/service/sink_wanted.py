@@ -7,7 +7,7 @@ secret is entered as text, never as a reference, and belongs to the addresses an
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from re import fullmatch
 from types import UnionType
@@ -71,15 +71,25 @@ def read(wanted: WantedSink, stored: Stored, reach: Reach) -> SinkSettings:
         FieldErrors: Something cannot be used; every field is named.
         ConfigError: There is no such kind, or it cannot be used.
     """
-    struct = registry.settings_type(wanted.kind)
+    settings = settings_from(registry.settings_type(wanted.kind), wanted.settings, stored, reach)
+    common = {setting.name: getattr(wanted, setting.name) for setting in settings_of(SinkOptions)}
+    return SinkSettings(**common, settings=settings)
+
+
+def settings_from(struct: type[Struct], entered: Mapping[str, Any], stored: Stored, reach: Reach) -> Struct:
+    """
+    Return a table that was entered as the settings of a kind.
+
+    Raises:
+        FieldErrors: Something cannot be used; every field is named.
+    """
     wrong: dict[str, str] = {}
-    settings = _Reading(stored, reach, wrong).table(struct, wanted.settings, ("settings",))
+    settings = _Reading(stored, reach, wrong).table(struct, entered, ("settings",))
     if settings is not None and not wrong and hasattr(settings, "check_entered"):
         _told(settings.check_entered, reach, wrong=wrong, path=("settings",))
     if wrong or settings is None:
         raise FieldErrors(wrong)
-    common = {setting.name: getattr(wanted, setting.name) for setting in settings_of(SinkOptions)}
-    return SinkSettings(**common, settings=settings)
+    return settings
 
 
 def kept(wanted: WantedSink, read: SinkSettings) -> WantedSink:
@@ -111,7 +121,12 @@ def bound_words(text: str) -> str:
     Say to people what secrets are bound to.
     """
     found: dict[str, str] = json.decode(text) if text else {}
-    return ", ".join(value for name, value in found.items() if not name.endswith(f".{TAG}") and value)
+    names = {name: name.rpartition(".")[2] for name in found}
+    return ", ".join(
+        f"{names[name].replace('_', ' ')} {value}"
+        for name, value in found.items()
+        if value and names[name] != TAG
+    )
 
 
 def secrets_of(settings: Struct, above: Path = ()) -> Iterator[tuple[str, Secret]]:
@@ -250,15 +265,13 @@ class _Reading:
         """
         Return a value if it may be set in the console.
         """
-        if isinstance(value, float) and not isfinite(value):
-            self._refuse(path, "Expected a number.")
-        for text in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(text, HttpUrl):
-                why = refusal_of_host(text, self._reach)
-                if why:
-                    self._refuse(path, why)
+        for text in _inside(value):
+            if isinstance(text, float) and not isfinite(text):
+                self._refuse(path, "Expected a number.")
             elif isinstance(text, str) and (len(text) > LONGEST_TEXT or not text.isprintable()):
                 self._refuse(path, "It is too long, or holds characters that cannot be shown.")
+            elif isinstance(text, HttpUrl) and (why := refusal_of_host(text, self._reach)):
+                self._refuse(path, why)
         return value
 
     def _special(self, wanted: type, found: Any) -> Any:
@@ -278,6 +291,21 @@ def refusal_of_host(url: HttpUrl, reach: Reach) -> str:
     if reach.refuses(host):
         return "This host is not public. List it in allow_private_hosts under [web] if it is meant."
     return "Use https." if url.startswith("http:") and not reach.allows(host) else ""
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    """
+    Give a value, or what a list or table holds, however deep.
+    """
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield name
+            yield from _inside(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _inside(part)
+    else:
+        yield value
 
 
 def _told(check: Callable[..., Any], *values: Any, wrong: dict[str, str], path: Path, **named: Any) -> Any:
@@ -301,8 +329,10 @@ def _prepared(setting: Setting, entered: Any) -> Any:
         if setting.unit in UNITS:
             number = amount(entered, setting.unit)
             return int(number) if number.is_integer() else number
-        if setting.holds is datetime and entered and "+" not in entered and not entered.endswith("Z"):
-            return f"{entered}Z"  # the form has no field for the zone, and says UTC
+        if setting.holds is datetime:
+            moment = datetime.fromisoformat(entered)
+            # a form has no field for the zone, and says UTC
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return entered
 
 

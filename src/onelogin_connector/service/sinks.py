@@ -220,6 +220,7 @@ class Sinks:
             await self._end(kept.name)
             if sink is None:
                 await self._set_out(kept)
+                self._service.collecting.attend(kept.name)
             self._made[kept.name] = kept
             self._service.settings.sinks[kept.name] = read
             self._open(kept.name, reach=self.reach)

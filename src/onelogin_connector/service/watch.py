@@ -142,10 +142,14 @@ class Watch:
     def _sink(self, sink: dict[str, Any], now: float) -> Iterator[Wanted]:
         since = _seconds(sink["since"]) or now
         state, name = sink["state"], sink["name"]
+        pause = self._service.sinks.pause_of(name)
         stuck = state == "retrying" and now - since >= STUCK_SECONDS
         if state == "detached":
             message = f"The sink {name} is detached, and owed what came meanwhile: {sink['error']}"
             action = "Repair it, then refill it from the store, or waive what it is owed."
+        elif state == "paused" and pause is not None:
+            message = f"The sink {name} was paused by {pause.actor}; what comes for it waits in the journal."
+            action = "Resume it when it may go on."
         elif state == "paused":
             message = f"The sink {name} is paused: {sink['error']}"
             action = "Correct the cause, then resume it."
@@ -156,9 +160,9 @@ class Watch:
             action = "Test it for the cause. Its events wait in the journal."
         else:
             return
-        yield Wanted(
-            f"sink {name}", message, action, f"/sinks/{name}", since, "error" if not stuck else "warning"
-        )
+        meant = state == "paused" and pause is not None
+        severity: Severity = "warning" if stuck or meant else "error"
+        yield Wanted(f"sink {name}", message, action, f"/sinks/{name}", since, severity)
 
     def _source(self, connector: str, now: float) -> Iterator[Wanted]:
         status = self._service.pulls[connector].poller.status

@@ -164,7 +164,7 @@ def _settings(service: Service, name: str) -> list[ShownSetting]:
 
 
 def _value(value: Any) -> str:
-    if value is None or isinstance(value, UnsetType):
+    if value in (None, "") or isinstance(value, UnsetType):
         return "none"
     if isinstance(value, Secret):
         place = " ".join(value.reference) if value.reference else "the console"
