@@ -155,6 +155,23 @@ async def test_a_new_sink_may_begin_with_what_comes(tmp_path):
         assert it.service.deliveries["legacy"].checkpoint.owed == []
 
 
+async def test_a_new_sink_is_owed_nothing_of_what_was_pruned(tmp_path):
+    """
+    It is not detached from its first moment on because the journal began before it.
+    """
+    async with azure() as cloud, world(tmp_path) as it, it.client() as client:
+        await give(it, "one", "two")
+        last = it.service.journal.last_offset
+        await it.until(lambda: it.service.least_checkpoint() == last)
+        it.clock.ahead = 3 * 86_400.0
+        await it.service.journal.prune(it.service.least_checkpoint())
+        assert it.service.journal.stats()["entries"] == 0
+        await client.post("/api/v1/sinks", json=legacy(cloud.url))
+        await give(it, "three")
+        await it.until(lambda: cloud.notes() == ["three"])
+        assert it.service.deliveries["legacy"].checkpoint.owed == []
+
+
 async def test_a_sink_is_replaced_while_events_come(tmp_path):
     """
     Whatever is changed in the middle, every event arrives.

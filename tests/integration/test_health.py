@@ -412,7 +412,6 @@ async def test_a_pause_that_is_meant_is_told_apart(service):
     """
     Who paused a sink is named, as a warning; a check that fails beside it is another cause.
     """
-    service.sinks._running = True
     await service.sinks.pause("store", actor="ann")
     service.state.connectors.save_outcome("store", [REFUSED], ok=False, at=1.0)
     await service.health.look()

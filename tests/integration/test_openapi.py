@@ -41,7 +41,7 @@ NOT_CALLED = {
 IDS = ("default", "store", "kept", "1", "nobody", "new", "..", "\u202e")
 """Of connectors, sinks, dead letters and nothing."""
 
-EXAMPLES = {Role.ADMIN: 4, Role.OPERATOR: 2, Role.VIEWER: 2, None: 1}
+EXAMPLES = {Role.ADMIN: 6, Role.OPERATOR: 2, Role.VIEWER: 2, None: 1}
 NEEDS = re.compile(r"Needs the role (\w+)\.")
 
 

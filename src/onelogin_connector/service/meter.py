@@ -46,8 +46,8 @@ class Gauge:
             moved_at: When it was last seen to have risen.
         """
         found = cls(at, value)
-        found._slots, found.moved_at = dict(slots), moved_at  # noqa: SLF001 - a constructor
-        found._count(at, value - before)  # noqa: SLF001
+        found._slots, found.moved_at = dict(slots), moved_at
+        found._count(at, value - before)
         return found
 
     @property

@@ -313,8 +313,9 @@ class Sinks:
         Put the checkpoint of a new sink where it is to begin; one of that name may have been there before.
         """
         stats = self._service.journal.stats()
-        held = max(0, stats["first_offset"] - 1)
-        begin = stats["last_offset"] if wanted.begin == "now" else held
+        # what was pruned before it was made is nothing that it is owed
+        nothing_held = wanted.begin == "now" or not stats["entries"]
+        begin = stats["last_offset"] if nothing_held else max(0, stats["first_offset"] - 1)
         await self._service.journal.advance(wanted.name, Checkpoint(offset=begin))
 
     # What runs.
