@@ -166,6 +166,7 @@ async def test_a_new_sink_is_owed_nothing_of_what_was_pruned(tmp_path):
         it.clock.ahead = 3 * 86_400.0
         await it.service.journal.prune(it.service.least_checkpoint())
         assert it.service.journal.stats()["entries"] == 0
+        it.clock.ahead = 0.0  # Azure takes no signature of another day
         await client.post("/api/v1/sinks", json=legacy(cloud.url))
         await give(it, "three")
         await it.until(lambda: cloud.notes() == ["three"])
@@ -514,19 +515,8 @@ async def test_the_audit_log_names_fields_and_no_values(tmp_path):
         renamed = connector | {"client_secret": "", "name": "Renamed", "allowed_networks": "203.0.113.0/24"}
         await browser.post("/connectors/acme-production", data=renamed | token)
         deeds = [(deed.action, deed.actor, deed.detail.get("fields")) for deed in it.service.state.deeds()]
-        assert ("sink_made", "admin", ["endpoint", "kind", "name", "workspace_id", "workspace_key"]) in [
-            (
-                action,
-                actor,
-                [
-                    name
-                    for name in fields
-                    if name not in {"begin", "enabled", "backlog_limit", "pause_after_refusals"}
-                ],
-            )
-            for action, actor, fields in deeds
-            if fields
-        ]
+        fields = ["endpoint", "kind", "name", "workspace_id", "workspace_key"]
+        assert ("sink_made", "admin", fields) in deeds
         assert ("sink_changed", "token:a admin", ["include_backfill", "workspace_key"]) in deeds
         assert ("connector_changed", "admin", ["name", "allowed_networks"]) in deeds
         made = next(fields for action, _, fields in deeds if action == "connector_made")

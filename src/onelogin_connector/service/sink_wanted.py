@@ -150,13 +150,11 @@ def changed_fields(before: WantedSink | None, after: WantedSink, secrets: Iterab
         after: In its normal form.
         secrets: Paths of the secrets that were entered.
     """
-    was, now = _flat(before), _flat(after)
+    was, now = _flat(before or WantedSink(kind="")), _flat(after)
     return sorted({*(name for name in {**was, **now} if was.get(name) != now.get(name)), *secrets})
 
 
-def _flat(wanted: WantedSink | None) -> dict[str, Any]:
-    if wanted is None:
-        return {}
+def _flat(wanted: WantedSink) -> dict[str, Any]:
     found: dict[str, Any] = to_builtins(wanted)
     settings = found.pop("settings")
     for name, value in settings.items():

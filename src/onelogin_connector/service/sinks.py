@@ -22,7 +22,7 @@ from onelogin_connector.reach import Reach
 from onelogin_connector.service import sink_secrets
 from onelogin_connector.service import sink_wanted as entered
 from onelogin_connector.service.connectors import Origin
-from onelogin_connector.service.delivering import delivery_of, is_makeable, users_stream_of
+from onelogin_connector.service.delivering import delivery_of, is_makeable, sink_of, users_stream_of
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.service.wanted import FieldErrors
 from onelogin_connector.state import Pause
@@ -216,6 +216,9 @@ class Sinks:
             kept, read = await asyncio.to_thread(self.entered, sink, wanted)
             given = sink_secrets.entered_in(wanted, read)
             fields = entered.changed_fields(self._made.get(kept.name), kept, given)
+            # a library that it needs and that is not there is told before anything is kept
+            clock = self._service.clock
+            await sink_of(read.kind, read.settings, kept.name, clock=clock, reach=self.reach).close()
             await asyncio.to_thread(self._keep, kept, read, given)
             await self._end(kept.name)
             if sink is None:
