@@ -452,6 +452,11 @@ async def test_every_mistake_stands_beside_its_field(tmp_path):
         wrong = {"settings.workspace_id": "no guid", "settings.log_type": "OneLogin_CL"}
         answer = await browser.post("/sinks", data=form_of(cloud.url, **wrong) | token)
         assert "Expected a workspace id such as" in answer.text
+        store = await browser.post("/sinks", data=form_of(cloud.url, kind="store") | token)
+        assert "Nothing was saved." in store.text
+        assert "set up in the settings file" in store.text
+        endless = await browser.post("/sinks", data=form_of(cloud.url, backlog_limit="9" * 5_000) | token)
+        assert endless.status_code == 422
         taken = await browser.post("/sinks", data=form_of(cloud.url, name="store") | token)
         assert "This name belongs to another sink." in taken.text
         variant = {

@@ -26,6 +26,7 @@ from onelogin_connector.setting import TAG, Setting, settings_of
 from onelogin_connector.sinks import registry
 
 NAME = r"[a-z0-9_-]{1,40}"
+MOST_RECORDS = 1 << 53  # what JSON holds exactly everywhere; a journal never has so many
 LONGEST_TEXT = 2_000
 """Characters of one value."""
 
@@ -46,9 +47,9 @@ class WantedSink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What kind of destination it is; never changed after."""
     enabled: bool = True
     """A disabled sink gets nothing, and keeps nothing in the journal."""
-    backlog_limit: Annotated[int, Meta(ge=1_000)] | None = None
+    backlog_limit: Annotated[int, Meta(ge=1_000, le=MOST_RECORDS)] | None = None
     """How many records may wait for it before it is detached; without a limit the disk is the limit."""
-    pause_after_refusals: Annotated[int, Meta(ge=1)] = 100
+    pause_after_refusals: Annotated[int, Meta(ge=1, le=MOST_RECORDS)] = 100
     """How many records it may refuse in a row before it is paused."""
     begin: Literal["held", "now"] = "held"
     """Where a new one begins: with what the journal still holds, or with what comes from now on."""

@@ -62,6 +62,8 @@ class SinkForm(Struct, frozen=True, kw_only=True):
     """Paths of the secrets that are stored."""
     bound: str
     """What these belong to."""
+    elsewhere: list[str] = []
+    """What is wrong and belongs to no field of the form."""
     unusable: bool = False
     """It is kept, and gets nothing, because it cannot be used as it was entered."""
     again: bool = False
@@ -135,13 +137,15 @@ def _form(
         "backlog_limit": "" if wanted.backlog_limit is None else str(wanted.backlog_limit),
         "pause_after_refusals": str(wanted.pause_after_refusals),
     }
-    own = {path: text for path, text in wrong.items() if path in {*values, "kind"}}
+    own = {path: text for path, text in wrong.items() if path in values}
+    placed = errors_of(kind.fields, wrong, wanted.settings)
     stored = service.state.sinks.secrets(sink) if sink else {}
     return SinkForm(
         kind=kind,
         sink=sink,
         values={**values, **values_of(kind.fields, wanted.settings), **(texts or {})},
-        errors={**own, **errors_of(kind.fields, wrong, wanted.settings)},
+        errors={**own, **placed},
+        elsewhere=[text for path, text in wrong.items() if path not in own and text not in placed.values()],
         secrets=[*stored],
         bound=service.sinks.bound_to(sink) if stored else "",
         unusable=bool(sink) and sink not in service.settings.sinks,
