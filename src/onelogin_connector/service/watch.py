@@ -73,6 +73,10 @@ class Watch:
         standing = {alarm.name for alarm in alarms.standing()}
         for part, check in _same_cause(wanted, checks, self._held_up(shown)):
             del wanted[check if part in standing and check not in standing else part]
+        for name in (
+            self._soon_over(shown, checks) - standing
+        ):  # and what stands is not taken back before it is over
+            wanted.pop(name, None)
         for each in wanted.values():
             alarms.raise_(
                 each.name, each.message, each.action, severity=each.severity, link=each.link, since=each.since
@@ -86,14 +90,10 @@ class Watch:
         for each in shown["connectors"]:
             if each["state"] not in IDLE:
                 yield from self._silence(each, now)
-        passed = {check.target: check.at for check in checks if check.ok}
         for each in shown["sinks"]:
-            held_up = each["name"] in self._held_up(shown)
-            if not (held_up and _just_passed(passed.get(each["name"]), _seconds(each["since"]), now)):
-                yield from self._sink(each, now)
-        for name, pull in self._service.pulls.items():
-            if not _just_passed(passed.get(name), pull.poller.status.since, now):
-                yield from self._source(name, now)
+            yield from self._sink(each, now)
+        for name in self._service.pulls:
+            yield from self._source(name, now)
         pages = {each["name"]: "/sinks" for each in shown["sinks"] if each["state"] not in IDLE}
         pages |= {each["id"]: f"/connectors/{each['id']}" for each in shown["connectors"]}
         yield from (
@@ -109,6 +109,24 @@ class Watch:
             each["name"]
             for each in shown["sinks"]
             if each["state"] in {"paused", "retrying"} and pause_of(each["name"]) is None
+        }
+
+    def _soon_over(self, shown: dict[str, Any], checks: list[Check]) -> set[str]:
+        """
+        Return the alarms of parts that stand still, and whose check has passed since: they soon go on by themselves.
+        """
+        now, held_up = self._service.clock(), self._held_up(shown)
+        since = {
+            f"sink {each['name']}": _seconds(each["since"]) or now
+            for each in shown["sinks"]
+            if each["name"] in held_up
+        }
+        since |= {f"source {name}": pull.poller.status.since for name, pull in self._service.pulls.items()}
+        passed = {check.target: check.at for check in checks if check.ok}
+        return {
+            name
+            for name, began in since.items()
+            if began < passed.get(name.partition(" ")[2], 0.0) > now - AFTER_CHECK_SECONDS
         }
 
     def silence_seconds(self, connector: str) -> float:
@@ -189,13 +207,6 @@ def _same_cause(
             yield source, name
         elif name in wanted and sink in wanted and check.target in held_up:
             yield sink, name
-
-
-def _just_passed(checked_at: float | None, since: float | None, now: float) -> bool:
-    """
-    Tell whether a check has passed since a part stands still, so that it soon goes on.
-    """
-    return checked_at is not None and checked_at > (since or now) and now - checked_at < AFTER_CHECK_SECONDS
 
 
 def _failed_stage(check: Check) -> dict[str, Any]:
