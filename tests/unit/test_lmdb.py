@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import tracemalloc
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -537,4 +538,20 @@ async def test_an_orphan_is_counted_as_an_entry(tmp_path: Path) -> None:
         await journal.append([record])
     counts = journal.counts()["acme"]
     assert (sum(counts.entries.values()), counts.twins) == (2, 1)
+    await journal.close()
+
+
+async def test_a_list_of_letters_does_not_read_their_bytes(tmp_path: Path) -> None:
+    """A page of letters may hold gigabytes; their heads take none of it into memory."""
+    journal = open_journal(tmp_path)
+    for number in range(16):
+        await journal.bury(NewDeadLetter("acme", "record", "odd", bytes([number]) * (1 << 20)))
+    tracemalloc.start()
+    try:
+        heads = journal.letter_heads(limit=100)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [head.size_bytes for head in heads] == [1 << 20] * 16
+    assert most < 1 << 18
     await journal.close()
