@@ -7,10 +7,11 @@ make; the files that a machine gets come from ``deploy/systemd`` and ``deploy/az
 
 import json
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-from deploy.azure.parts import function_app, sentinel
+from deploy.azure.parts import function_app, machine, sentinel
 
 FOLDER = Path(__file__).parent
 COLUMNS = FOLDER.parents[1] / "docs" / "guides" / "sentinel"
@@ -24,7 +25,19 @@ def templates() -> dict[str, str]:
         table: json.loads((COLUMNS / f"table-{table}.json").read_text())
         for table in (*sentinel.EVENT_TABLES, sentinel.USERS_TABLE)
     }
-    return {"function-app.json": written(function_app.build(bodies))}
+    return {
+        "function-app.json": written(function_app.build(bodies)),
+        "virtual-machine.json": written(machine.build(bodies, cloud_init())),
+    }
+
+
+def cloud_init() -> str:
+    """
+    Return the instructions of a machine, with the script of its first boot in them.
+    """
+    folder = FOLDER / "machine"
+    script = b64encode((folder / "first_boot.py").read_bytes()).decode()
+    return (folder / "cloud-init.yaml").read_text().replace("FIRST_BOOT_IN_BASE64", script)
 
 
 def written(template: dict[str, Any]) -> str:
