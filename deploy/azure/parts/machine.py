@@ -175,7 +175,7 @@ def _system() -> Json:
             "ssh": {
                 "publicKeys": [
                     {
-                        "path": "[concat('/home/', parameters('adminUsername'), '/.ssh/authorized_keys')]",
+                        "path": "[concat('/home', '/', parameters('adminUsername'), '/.ssh/authorized_keys')]",
                         "keyData": "[parameters('sshPublicKey')]",
                     }
                 ]
