@@ -11,12 +11,13 @@ WORKDIR /build
 COPY requirements/build.txt requirements/azure.txt requirements/
 RUN python -m venv /build/venv
 RUN /build/venv/bin/python -m pip install --require-hashes --requirement requirements/build.txt
-RUN python -m venv /opt/onelogin-connector
-RUN /opt/onelogin-connector/bin/python -m pip install --require-hashes --requirement requirements/azure.txt
+# what runs has no pip in it: nothing is installed there later
+RUN python -m venv --without-pip /opt/onelogin-connector
+RUN /build/venv/bin/python -m pip --python /opt/onelogin-connector/bin/python install --require-hashes --requirement requirements/azure.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN /build/venv/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir /build/wheels .
-RUN /opt/onelogin-connector/bin/python -m pip install --no-deps --no-index --find-links /build/wheels onelogin-connector
+RUN /build/venv/bin/python -m pip --python /opt/onelogin-connector/bin/python install --no-deps --no-index --find-links /build/wheels onelogin-connector
 
 FROM ${PYTHON_IMAGE}
 # a number, so that Kubernetes can see that it is not root

@@ -20,13 +20,14 @@ fi
 
 say "Installing the program into $program (a minute or so)."
 mkdir -p "$program"
-# the package is built in an environment of its own, so that the one that runs holds nothing it does not need
+# the package is built beside the environment that runs it, which holds nothing it does not need
+build=$program/build/bin/python
 "$python" -m venv --clear "$program/build"
-"$program/build/bin/python" -m pip install --quiet --require-hashes --requirement requirements/build.txt
-"$program/build/bin/python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$program/build" .
-"$python" -m venv "$program/venv"
-"$program/venv/bin/python" -m pip install --quiet --require-hashes --requirement requirements/azure.txt
-"$program/venv/bin/python" -m pip install --quiet --no-deps --no-index --force-reinstall "$program"/build/*.whl
+"$build" -m pip install --quiet --require-hashes --requirement requirements/build.txt
+"$build" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$program/build/wheels" .
+"$python" -m venv --without-pip "$program/venv"
+"$build" -m pip --python "$program/venv/bin/python" install --quiet --require-hashes --requirement requirements/azure.txt
+"$build" -m pip --python "$program/venv/bin/python" install --quiet --no-deps --no-index --force-reinstall "$program"/build/wheels/*.whl
 rm -rf "$program/build"
 
 say "Installing user, folders and unit."

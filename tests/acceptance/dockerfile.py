@@ -191,7 +191,8 @@ class Image:
         if words[0] in {"groupadd", "useradd"}:
             return
         if "--require-hashes" in words:
-            self._link(words[0], self.inside(words[-1]))
+            target = words[words.index("--python") + 1] if "--python" in words else words[0]
+            self._link(target, self.inside(words[-1]))
             return
         words = [self.python if word == "python" else self._here(word) for word in words]
         if words[0] == "install" and os.getuid() != 0:
