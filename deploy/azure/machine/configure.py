@@ -102,7 +102,7 @@ def quoted(text: str) -> str:
     """
     Write a text as TOML: JSON's escapes are TOML's, but for the delete character.
     """
-    return json.dumps(text).replace("\x7f", "\\u007f")
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def environment(values: dict[str, str]) -> str:

@@ -61,6 +61,7 @@ def fetched(address: str, *, sleep: Callable[[float], None] = time.sleep) -> byt
             with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310 - looked at above
                 body: bytes = answer.read(MOST_BYTES + 1)
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code < 500:
                 raise SystemExit(f"{address} is refused with {error.code}. Can it be read without signing in?") from error
             reason: object = error

@@ -86,6 +86,7 @@ def _asked(address: str, headers: dict[str, str], trouble: str) -> dict[str, Any
             found: dict[str, Any] = json.load(answer)
             return found
     except urllib.error.HTTPError as error:
+        error.close()
         raise NotFetchedError(f"{trouble} It answered {error.code}.") from None
     except (OSError, ValueError) as error:
         # only the kind: an address or a body could hold what must not be in a log
