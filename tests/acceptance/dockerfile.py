@@ -26,7 +26,9 @@ from typing import Any
 from packaging.markers import Marker
 
 ROOT = Path(__file__).parents[2]
-PINNED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s;\\]+)\s*(?:;\s*(?P<marker>[^\\]+?))?\s*\\?$", re.MULTILINE)
+PINNED = re.compile(
+    r"^(?P<name>[\w.-]+)==(?P<version>[^\s;\\]+)\s*(?:;\s*(?P<marker>[^\\]+?))?\s*\\?$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,11 @@ def ignored(path: str, rules: list[str]) -> bool:
     found = False
     for rule in rules:
         pattern = rule.removeprefix("!")
-        tails = [path, *("/".join(parts[i:]) for i in range(1, len(parts)))] if pattern.startswith("**/") else [path]
+        tails = (
+            [path, *("/".join(parts[i:]) for i in range(1, len(parts)))]
+            if pattern.startswith("**/")
+            else [path]
+        )
         heads = ["/".join(each.split("/")[:n]) for each in tails for n in range(1, each.count("/") + 2)]
         if any(fnmatch(head, pattern.removeprefix("**/")) for head in heads):
             found = not rule.startswith("!")
@@ -76,8 +82,12 @@ def context() -> list[str]:
     Return the files of the checkout that the builder gets to see.
     """
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
-    tracked = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [path for path in tracked.stdout.splitlines() if not ignored(path, rules) and (ROOT / path).is_file()]
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [
+        path for path in tracked.stdout.splitlines() if not ignored(path, rules) and (ROOT / path).is_file()
+    ]
 
 
 def locked(path: Path) -> dict[str, str]:
@@ -128,7 +138,7 @@ class Image:
         """
         Return where a path of the image is here.
         """
-        return self.root / os.path.join(self.workdir, path).lstrip("/")
+        return self.root / str(Path(self.workdir) / path).lstrip("/")
 
     def surroundings(self) -> dict[str, str]:
         """
@@ -197,7 +207,9 @@ class Image:
         words = [self.python if word == "python" else self._here(word) for word in words]
         if words[0] == "install" and os.getuid() != 0:
             words = [word for word in words if not re.match("--(owner|group)=", word)]
-        subprocess.run(words, cwd=self.inside("."), env=self.surroundings(), check=True, capture_output=True, timeout=100)
+        subprocess.run(
+            words, cwd=self.inside("."), env=self.surroundings(), check=True, capture_output=True, timeout=100
+        )
 
     def _link(self, python: str, lock: Path) -> None:
         """
@@ -268,9 +280,15 @@ def interpreter() -> str:
     Return a Python of our own version that other users may run too, if there is one, else our own.
     """
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    candidates = [Path(sys.executable).resolve(), Path("/usr/local/bin") / version, Path("/usr/bin") / version]
+    candidates = [
+        Path(sys.executable).resolve(),
+        Path("/usr/local/bin") / version,
+        Path("/usr/bin") / version,
+    ]
     for each in candidates:
-        has_pip = each.exists() and subprocess.run([each, "-c", "import ensurepip"], capture_output=True, check=False)
+        has_pip = each.exists() and subprocess.run(
+            [each, "-c", "import ensurepip"], capture_output=True, check=False
+        )
         if has_pip and has_pip.returncode == 0 and is_open_to_all(each):
             return str(each)
     return str(Path(sys.executable).resolve())

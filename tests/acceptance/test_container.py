@@ -78,7 +78,9 @@ def running(image) -> Iterator[tuple[object, int]]:
     port = free_port()
     log = image.root / "log"
     with log.open("wb") as out:
-        process = image.start(image.command, stdout=out, stderr=out, env={"ONELOGIN_CONNECTOR_PORT": str(port)})
+        process = image.start(
+            image.command, stdout=out, stderr=out, env={"ONELOGIN_CONNECTOR_PORT": str(port)}
+        )
     try:
         deadline = time.monotonic() + START_SECONDS
         while "Data folder" not in log.read_text():
@@ -93,7 +95,7 @@ def running(image) -> Iterator[tuple[object, int]]:
 
 def test_dockerfile_is_linted():
     """
-    hadolint finds nothing; one rule is left out: it wants steps joined by a shell, which hides which of them failed.
+    Hadolint finds nothing; one rule is left out: it wants steps joined by a shell, which hides which of them failed.
     """
     tool = Path(sys.executable).parent / "hadolint"
     if not tool.exists():
@@ -121,10 +123,18 @@ def test_builder_sees_no_data():
     seen = dockerfile.context()
     assert "pyproject.toml" in seen
     assert not [
-        path for path in seen if not path.startswith(("src/", "requirements/", "pyproject", "README", "LICENSE"))
+        path
+        for path in seen
+        if not path.startswith(("src/", "requirements/", "pyproject", "README", "LICENSE"))
     ]
     rules = (ROOT / ".dockerignore").read_text().splitlines()
-    for path in ("data/initial-secrets", "onelogin-connector.toml", ".git/config", ".venv/bin/python", "src/x/__pycache__/a.pyc"):
+    for path in (
+        "data/initial-secrets",
+        "onelogin-connector.toml",
+        ".git/config",
+        ".venv/bin/python",
+        "src/x/__pycache__/a.pyc",
+    ):
         assert dockerfile.ignored(path, [rule for rule in rules if rule and rule[0] != "#"]), path
 
 
@@ -137,8 +147,12 @@ def test_image_holds_what_is_locked_and_the_package(image):
     assert own.is_dir()
     assert not own.is_symlink()
     assert (own / "web" / "templates").is_dir()
-    found = {re.split(r"[-.]\d", each.name)[0].lower().replace("_", "-") for each in packages.glob("*.dist-info")}
-    wanted = {name.lower().replace("_", "-") for name in dockerfile.locked(ROOT / "requirements" / "azure.txt")}
+    found = {
+        re.split(r"[-.]\d", each.name)[0].lower().replace("_", "-") for each in packages.glob("*.dist-info")
+    }
+    wanted = {
+        name.lower().replace("_", "-") for name in dockerfile.locked(ROOT / "requirements" / "azure.txt")
+    }
     assert found == wanted | {"onelogin-connector"}
     assert not image.inside("/build").exists()
 

@@ -176,7 +176,9 @@ def test_a_token_goes_to_its_host_alone(tmp_path, served):
     other = served(elsewhere)
 
     def redirecting(path: str, headers: dict[str, str]) -> tuple[int, bytes]:
-        return vault(path, headers) if "metadata" in path else (302, f"{other}/secrets/webhook-token".encode())
+        return (
+            vault(path, headers) if "metadata" in path else (302, f"{other}/secrets/webhook-token".encode())
+        )
 
     assert fetch(tmp_path, served(redirecting)) == 1
     assert seen == []
@@ -217,7 +219,9 @@ def test_another_archive_is_not_installed(tmp_path, served, monkeypatch, capsys)
     """
     address = served(lambda path, headers: (200, release() + b"\0"))
     deployment = tmp_path / "deployment.json"
-    deployment.write_text(json.dumps({"package_uri": f"{address}/x", "package_sha256": hashlib.sha256(release()).hexdigest()}))
+    deployment.write_text(
+        json.dumps({"package_uri": f"{address}/x", "package_sha256": hashlib.sha256(release()).hexdigest()})
+    )
     monkeypatch.setattr(first_boot, "DEPLOYMENT", deployment)
     monkeypatch.setattr(first_boot, "RELEASE", tmp_path / "release")
     assert first_boot.main() == 1
@@ -311,7 +315,9 @@ def test_any_value_is_one_value_in_the_settings(text):
     """
     No quotation mark or line break in a parameter becomes another setting.
     """
-    text = text.encode("utf-8", "ignore").decode()  # lone surrogates are no text, and no JSON of Azure's has them
+    text = text.encode(
+        "utf-8", "ignore"
+    ).decode()  # lone surrogates are no text, and no JSON of Azure's has them
     found = tomllib.loads(configure.settings(VALUES | {"event_table": text}))
     assert found["sinks"]["sentinel"]["table"] == text
     assert set(found) == {"web", "connectors", "sinks"}
@@ -350,7 +356,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def behind_caddy(tmp_path, needs) -> Iterator[tuple[str, Path]]:
+def behind_caddy(tmp_path, needs) -> Iterator[str]:
     """
     Start the program with the machine's settings, and Caddy with its file, on free ports of loopback.
     """
@@ -366,7 +372,12 @@ def behind_caddy(tmp_path, needs) -> Iterator[tuple[str, Path]]:
     caddyfile = tmp_path / "Caddyfile"
     # no certificate can be had here: the name is an address on loopback, without TLS
     caddyfile.write_text((ROOT / "deploy/systemd/Caddyfile").read_text().replace("8443", str(ports["8443"])))
-    home = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "X": "token"}
+    home = {
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "X": "token",
+    }
     public = f"http://127.0.0.1:{ports['public']}"
     environment = {"PATH": os.environ["PATH"], "PUBLIC_HOST": public, **home}
     program = [sys.executable, "-m", "onelogin_connector", "run", "--config", str(tmp_path / "settings.toml")]
@@ -374,11 +385,11 @@ def behind_caddy(tmp_path, needs) -> Iterator[tuple[str, Path]]:
     log = tmp_path / "log"
     try:
         with log.open("wb") as out:
-            for words in (
-                [*program, "--data-dir", str(tmp_path / "data"), "--port", "0"],
-                [caddy, "run", "--config", str(caddyfile), "--adapter", "caddyfile"],
-            ):
-                started.append(subprocess.Popen(words, env=environment, stdout=out, stderr=out))
+            front = [caddy, "run", "--config", str(caddyfile), "--adapter", "caddyfile"]
+            server = [*program, "--data-dir", str(tmp_path / "data"), "--port", "0"]
+            started += [
+                subprocess.Popen(words, env=environment, stdout=out, stderr=out) for words in (server, front)
+            ]
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -389,7 +400,7 @@ def behind_caddy(tmp_path, needs) -> Iterator[tuple[str, Path]]:
             assert time.monotonic() < deadline, log.read_text()
             assert all(each.poll() is None for each in started), log.read_text()
             time.sleep(0.05)
-        yield public, tmp_path
+        yield public
     finally:
         for each in started:
             each.terminate()
@@ -401,10 +412,12 @@ def test_webhooks_come_through_caddy_and_nothing_else_does(behind_caddy):
     """
     A webhook with its token is taken; the console, the API and the metrics are not there from outside.
     """
-    public, folder = behind_caddy
+    public = behind_caddy
     body = b'[{"uuid": "3d2b0c52-6a35-4f6a-9f38-111111111111", "event_type_id": 5, "account_id": 1}]'
     right = {"authorization": "Bearer a-webhook-token-of-sufficient-length"}
-    assert httpx2.post(f"{public}/webhook/default", content=body, headers=right, timeout=30).status_code == 200
+    assert (
+        httpx2.post(f"{public}/webhook/default", content=body, headers=right, timeout=30).status_code == 200
+    )
     assert httpx2.post(f"{public}/webhook/default", content=body, timeout=30).status_code == 401
     for path in ("/", "/login", "/api/v1/status", "/metrics", "/readyz"):
         assert httpx2.get(f"{public}{path}", headers=right, timeout=30).status_code == 404, path
@@ -414,7 +427,14 @@ def test_caddyfile_is_understood(tmp_path, needs):
     """
     Caddy reads its file as it stands, and would serve the name by HTTPS with a certificate of its own.
     """
-    words = [needs("caddy"), "adapt", "--config", str(ROOT / "deploy/systemd/Caddyfile"), "--adapter", "caddyfile"]
+    words = [
+        needs("caddy"),
+        "adapt",
+        "--config",
+        str(ROOT / "deploy/systemd/Caddyfile"),
+        "--adapter",
+        "caddyfile",
+    ]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PUBLIC_HOST": "events.example.com"}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     (server,) = json.loads(done.stdout)["apps"]["http"]["servers"].values()

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*)|(?P<sign>[()\[\],.]))")
+TOKEN = re.compile(
+    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*)|(?P<sign>[()\[\],.]))"
+)
 LONGEST_EXPRESSION = 24_576
 """Characters; Azure Resource Manager refuses a longer one."""
 
@@ -30,7 +32,12 @@ def is_expression(value: Any) -> bool:
     """
     Tell an expression from a literal; a literal that begins with a bracket begins with two.
     """
-    return isinstance(value, str) and value.startswith("[") and not value.startswith("[[") and value.endswith("]")
+    return (
+        isinstance(value, str)
+        and value.startswith("[")
+        and not value.startswith("[[")
+        and value.endswith("]")
+    )
 
 
 def parse(text: str) -> Node:
@@ -52,7 +59,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     while text[at:].strip():
         match = TOKEN.match(text, at)
         if match is None:
-            raise ExpressionError(f"cannot be read from {text[at:at + 20]!r}")
+            raise ExpressionError(f"cannot be read from {text[at : at + 20]!r}")
         found.append((str(match.lastgroup), match[match.lastgroup]))
         at = match.end()
     return found
@@ -253,8 +260,16 @@ class Scope:
     def _createObject(self, *words: Any) -> Any:  # noqa: N802
         return dict(zip(words[::2], words[1::2], strict=True))
 
+    def _toLower(self, text: str) -> str:  # noqa: N802
+        return text.lower()
+
+    def _uniqueString(self, *words: str) -> str:  # noqa: N802
+        return hashed(*words)
+
     def _string(self, value: Any) -> str:
-        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return (
+            value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        )
 
     _and = staticmethod(lambda *values: all(values))
     _or = staticmethod(lambda *values: any(values))
@@ -265,8 +280,6 @@ class Scope:
     _length = staticmethod(len)
     _split = staticmethod(lambda text, by: text.split(by))
     _take = staticmethod(lambda text, number: text[:number])
-    _toLower = staticmethod(str.lower)
     _replace = staticmethod(str.replace)
-    _uniqueString = staticmethod(hashed)
     _guid = staticmethod(guid)
     _base64 = staticmethod(lambda text: base64.b64encode(text.encode()).decode())

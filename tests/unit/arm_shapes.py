@@ -15,7 +15,17 @@ ROOT = Path(__file__).parents[2]
 TEMPLATES = {path.stem: path for path in sorted((ROOT / "deploy" / "azure").glob("*.json"))}
 SHAPES = ROOT / "tests" / "fixtures" / "arm" / "shapes.json"
 
-OF_ARM = {"type", "apiVersion", "name", "dependsOn", "condition", "scope", "properties", "subscriptionId", "resourceGroup"}
+OF_ARM = {
+    "type",
+    "apiVersion",
+    "name",
+    "dependsOn",
+    "condition",
+    "scope",
+    "properties",
+    "subscriptionId",
+    "resourceGroup",
+}
 """Members that belong to Azure Resource Manager and not to the resource."""
 
 NOT_MODELLED = {"Microsoft.Web/sites/extensions"}
@@ -69,7 +79,11 @@ def used_models(kinds: list[str], model: Callable[[str, str], dict[str, Any]]) -
     for name in TEMPLATES:
         for resource in everything(name).all():
             if resource.kind in found:
-                list(_faults(sent(resource.body), found[resource.kind][""], resource.kind, fetch, resource.kind))
+                list(
+                    _faults(
+                        sent(resource.body), found[resource.kind][""], resource.kind, fetch, resource.kind
+                    )
+                )
     return found
 
 

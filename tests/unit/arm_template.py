@@ -154,15 +154,19 @@ class Deployment:
                 "logsIngestion": {"endpoint": f"https://{name}-ab12.northeurope-1.ingest.monitor.azure.com"}
             },
             "Microsoft.Insights/dataCollectionRules": {"immutableId": "dcr-" + "0" * 32},
-            "Microsoft.Insights/components": {"ConnectionString": "InstrumentationKey=x;IngestionEndpoint=https://y"},
+            "Microsoft.Insights/components": {
+                "ConnectionString": "InstrumentationKey=x;IngestionEndpoint=https://y"
+            },
             "Microsoft.Storage/storageAccounts": {
                 "primaryEndpoints": {"blob": f"https://{name}.blob.core.windows.net/"}
             },
             "Microsoft.Web/sites": {"defaultHostName": f"{name}.azurewebsites.net"},
             "Microsoft.KeyVault/vaults": {"vaultUri": f"https://{name}.vault.azure.net/"},
             "Microsoft.Network/publicIPAddresses": {
-                "dnsSettings": {"fqdn": f"{found.body['properties'].get('dnsSettings', {}).get('domainNameLabel')}."
-                f"{self.location}.cloudapp.azure.com"}
+                "dnsSettings": {
+                    "fqdn": f"{found.body['properties'].get('dnsSettings', {}).get('domainNameLabel')}."
+                    f"{self.location}.cloudapp.azure.com"
+                }
             },
         }
         return answers[found.kind]

@@ -17,14 +17,14 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.arm_expression import ExpressionError, calls, is_expression, parse
-from unit.arm_shapes import ROOT, TEMPLATES, deployment, everything, faults
-from unit.arm_template import DEPLOYMENTS, WORKSPACE, WORKSPACE_REGION, Deployed, Deployment
 
 from deploy.azure import build
 from deploy.azure.parts import arm, function_app, machine
 from onelogin_connector.formats.onelogin_cl import LEGACY, V2
 from onelogin_connector.formats.onelogin_users import USERS
+from unit.arm_expression import ExpressionError, calls, is_expression, parse
+from unit.arm_shapes import ROOT, TEMPLATES, deployment, everything, faults
+from unit.arm_template import DEPLOYMENTS, WORKSPACE, WORKSPACE_REGION, Deployed, Deployment
 
 MOST_CUSTOM_DATA = 65_535  # bytes, before Base64
 MOST_TEMPLATE = 4 * 1024 * 1024
@@ -148,7 +148,9 @@ def disordered(deployed: Deployment) -> list[str]:
             owner = next((id_ for id_ in ids if one == id_ or one.startswith(id_ + "/")), None)
             if owner is not None and owner not in before and owner != each.id:
                 found.append(f"{each.id} mentions {one} and does not wait for it")
-            if owner is None and one.startswith(f"/subscriptions/{deployed.subscription}/resourceGroups/{deployed.group}/"):
+            if owner is None and one.startswith(
+                f"/subscriptions/{deployed.subscription}/resourceGroups/{deployed.group}/"
+            ):
                 found.append(f"{each.id} mentions {one}, which is not there")
     for inner in deployed.nested.values():
         found += disordered(inner)
@@ -321,10 +323,16 @@ def test_roles_are_narrow(name):
     assert len(principals) == 1
     assert all(body["scope"] in ids for body in given)
     assert all(body["properties"]["principalType"] == "ServicePrincipal" for body in given)
-    roles = {(body["properties"]["roleDefinitionId"].rpartition("/")[2], body["scope"].split("/")[-2]) for body in given}
+    roles = {
+        (body["properties"]["roleDefinitionId"].rpartition("/")[2], body["scope"].split("/")[-2])
+        for body in given
+    }
     wanted = {("Monitoring Metrics Publisher", "dataCollectionRules"), ("Key Vault Secrets User", "vaults")}
     if name == "function-app":
-        wanted |= {("Storage Blob Data Owner", "storageAccounts"), ("Monitoring Metrics Publisher", "components")}
+        wanted |= {
+            ("Storage Blob Data Owner", "storageAccounts"),
+            ("Monitoring Metrics Publisher", "components"),
+        }
     assert roles == {(arm.ROLES[role], kind) for role, kind in wanted}
 
 
@@ -351,9 +359,10 @@ def test_tables_and_streams_have_the_columns_that_the_program_fills(name):
         assert {column["name"] for column in made} == columns
         declared = rule.body["properties"]["streamDeclarations"][f"Custom-{table}"]["columns"]
         assert declared == [{"name": column["name"], "type": column["type"]} for column in made]
-    assert rule.body["properties"]["dataCollectionEndpointId"] == only(
-        deployed, "Microsoft.Insights/dataCollectionEndpoints"
-    ).id
+    assert (
+        rule.body["properties"]["dataCollectionEndpointId"]
+        == only(deployed, "Microsoft.Insights/dataCollectionEndpoints").id
+    )
 
 
 @both
@@ -363,7 +372,11 @@ def test_what_the_rule_loses_is_logged(name):
     """
     deployed = deployment(name)
     rule = only(deployed, "Microsoft.Insights/dataCollectionRules").id
-    (log,) = [each for each in deployed.all() if each.body.get("scope") == rule and "logs" in each.body["properties"]]
+    (log,) = [
+        each
+        for each in deployed.all()
+        if each.body.get("scope") == rule and "logs" in each.body["properties"]
+    ]
     assert log.body["properties"] == {
         "workspaceId": WORKSPACE,
         "logs": [{"category": "LogErrors", "enabled": True}],
@@ -407,7 +420,10 @@ def test_function_app_is_closed_but_for_https():
     policies = [each for each in deployed.all() if each.kind.endswith("CredentialsPolicies")]
     assert {each.name.rpartition("/")[2] for each in policies} == {"ftp", "scm"}
     assert all(each.body["properties"] == {"allow": False} for each in policies)
-    assert only(deployed, "Microsoft.Web/serverfarms").body["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
+    assert only(deployed, "Microsoft.Web/serverfarms").body["sku"] == {
+        "name": "FC1",
+        "tier": "FlexConsumption",
+    }
 
 
 def app_settings(deployed: Deployment) -> dict[str, str]:
@@ -426,7 +442,9 @@ def test_function_settings():
     settings = app_settings(deployed)
     vault = only(deployed, "Microsoft.KeyVault/vaults").name
     client = settings["AzureWebJobsStorage__clientId"]
-    assert settings["OneLoginBearerToken"] == f"@Microsoft.KeyVault(VaultName={vault};SecretName=webhook-token)"
+    assert (
+        settings["OneLoginBearerToken"] == f"@Microsoft.KeyVault(VaultName={vault};SecretName=webhook-token)"
+    )
     assert settings["ONELOGIN_CONNECTOR_LOGS_RULE_ID"] == "dcr-" + "0" * 32
     assert settings["ONELOGIN_CONNECTOR_LOGS_ENDPOINT"].endswith(".ingest.monitor.azure.com")
     assert settings["ONELOGIN_CONNECTOR_LOGS_CLIENT_ID"] == client
@@ -435,8 +453,9 @@ def test_function_settings():
     assert settings["ONELOGIN_CONNECTOR_CLIENT_SECRET"] == ""
     refused = {"WEBSITE_RUN_FROM_PACKAGE", "FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION"}
     assert not refused & set(settings)
-    assert only(deployed, "Microsoft.Web/sites").body["properties"]["keyVaultReferenceIdentity"] in (
-        only(deployed, "Microsoft.Web/sites").body["identity"]["userAssignedIdentities"]
+    assert (
+        only(deployed, "Microsoft.Web/sites").body["properties"]["keyVaultReferenceIdentity"]
+        in (only(deployed, "Microsoft.Web/sites").body["identity"]["userAssignedIdentities"])
     )
 
 
@@ -448,7 +467,9 @@ def test_function_settings_are_those_the_app_reads():
     if not page.exists():
         pytest.skip("docs/azure/function-settings.md comes with the function app")
     documented = set(re.findall(r"^\| `(\w+)` \|", page.read_text(), re.MULTILINE))
-    assert {name for name in function_app.settings() if not name.startswith("APPLICATIONINSIGHTS")} <= documented
+    assert {
+        name for name in function_app.settings() if not name.startswith("APPLICATIONINSIGHTS")
+    } <= documented
 
 
 @pytest.mark.parametrize("missing", ["oneLoginDomain", "oneLoginClientId", "oneLoginClientSecret"])
@@ -521,7 +542,9 @@ def test_machine_is_told_little_enough():
     text = custom_data(deployment("virtual-machine"))
     assert text.startswith("#cloud-config\n")
     assert len(text.encode()) < MOST_CUSTOM_DATA
-    scripts = {file["path"]: base64.b64decode(file["content"]) for file in yaml.safe_load(text)["write_files"]}
+    scripts = {
+        file["path"]: base64.b64decode(file["content"]) for file in yaml.safe_load(text)["write_files"]
+    }
     committed = ROOT / "deploy" / "azure" / "machine" / "first_boot.py"
     assert scripts["/opt/onelogin-connector/first_boot.py"] == committed.read_bytes()
 
@@ -540,7 +563,9 @@ def test_machine_lets_in_webhooks_alone():
             assert (rule["sourceAddressPrefix"] == "Internet") is (rule["destinationPortRange"] != "22")
         (subnet,) = only(deployed, "Microsoft.Network/virtualNetworks").body["properties"]["subnets"]
         assert subnet["properties"]["networkSecurityGroup"]["id"] in {each.id for each in deployed.all()}
-    linux = only(deployed, "Microsoft.Compute/virtualMachines").body["properties"]["osProfile"]["linuxConfiguration"]
+    linux = only(deployed, "Microsoft.Compute/virtualMachines").body["properties"]["osProfile"][
+        "linuxConfiguration"
+    ]
     assert linux["disablePasswordAuthentication"] is True
 
 
@@ -549,7 +574,9 @@ def test_data_outlives_the_machine():
     The data disk is a resource of its own, is let go of with the machine, and is mounted by what cloud-init made.
     """
     deployed = deployment("virtual-machine")
-    (disk,) = only(deployed, "Microsoft.Compute/virtualMachines").body["properties"]["storageProfile"]["dataDisks"]
+    (disk,) = only(deployed, "Microsoft.Compute/virtualMachines").body["properties"]["storageProfile"][
+        "dataDisks"
+    ]
     assert disk["createOption"] == "Attach"
     assert disk["deleteOption"] == "Detach"
     assert disk["managedDisk"]["id"] == only(deployed, "Microsoft.Compute/disks").id
@@ -593,7 +620,9 @@ def _resource(document: dict[str, Any], kind: str) -> dict[str, Any]:
 
 PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], Callable[[Deployment], list[str]]]] = {
     "a property that is misspelt": (
-        lambda d: _resource(d, "Microsoft.Storage/storageAccounts")["properties"].update(allowSharedKeysAccess=False),
+        lambda d: _resource(d, "Microsoft.Storage/storageAccounts")["properties"].update(
+            allowSharedKeysAccess=False
+        ),
         shapeless,
     ),
     "a property one level too high": (
@@ -601,7 +630,9 @@ PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], Callable[[Deployment],
         shapeless,
     ),
     "a text where a number belongs": (
-        lambda d: _resource(d, "Microsoft.KeyVault/vaults")["properties"].update(softDeleteRetentionInDays="7"),
+        lambda d: _resource(d, "Microsoft.KeyVault/vaults")["properties"].update(
+            softDeleteRetentionInDays="7"
+        ),
         shapeless,
     ),
     "a value that the service does not know": (
@@ -613,7 +644,9 @@ PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], Callable[[Deployment],
         disordered,
     ),
     "a dependency on what is not there": (
-        lambda d: _resource(d, "Microsoft.Web/sites")["dependsOn"].append("[resourceId('Microsoft.Web/sites', 'x')]"),
+        lambda d: _resource(d, "Microsoft.Web/sites")["dependsOn"].append(
+            "[resourceId('Microsoft.Web/sites', 'x')]"
+        ),
         disordered,
     ),
     "a name that is too long": (
@@ -647,7 +680,9 @@ REFUSED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a key that is asked for": lambda d: d["outputs"].update(
         x={"type": "string", "value": "[listKeys('x', '2023-01-01').keys[0]]"}
     ),
-    "a bracket that is not closed": lambda d: d["variables"].update(vaultName="[concat('kv-', variables('unique')]"),
+    "a bracket that is not closed": lambda d: d["variables"].update(
+        vaultName="[concat('kv-', variables('unique')]"
+    ),
     "a parameter that does not exist": lambda d: d["variables"].update(vaultName="[parameters('vault')]"),
     "a location that only the deployment knows": lambda d: _resource(d, "Microsoft.Web/sites").update(
         location="[reference(parameters('workspaceResourceId'), '2022-10-01', 'full').location]"
@@ -664,7 +699,9 @@ def planted(spoil: Callable[[dict[str, Any]], Any]) -> Deployment:
     """
     document = copy.deepcopy(read("function-app"))
     spoil(document)
-    return Deployment(document, {"workspaceResourceId": WORKSPACE, "webhookToken": "a token that is at least long"})
+    return Deployment(
+        document, {"workspaceResourceId": WORKSPACE, "webhookToken": "a token that is at least long"}
+    )
 
 
 @pytest.mark.parametrize("fault", PLANTED)

@@ -55,7 +55,7 @@ def placed(tmp_path: Path) -> Path:
 
 def test_unit_is_understood(placed, needs):
     """
-    systemd reads the unit, alone and with the addition for a machine in Azure, and has nothing to say.
+    Let systemd read the unit, alone and with the addition for a machine in Azure, and hear nothing from it.
     """
     words = [needs("systemd-analyze"), "verify", "--man=no", "--recursive-errors=no", str(placed)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -67,7 +67,9 @@ def test_planted_mistakes_in_the_unit_are_seen(placed, needs):
     """
     The check works: a misspelt setting and a program that is not there are named.
     """
-    placed.write_text(placed.read_text().replace("NoNewPrivileges", "NoNewPrivilege").replace("venv", "nowhere"))
+    placed.write_text(
+        placed.read_text().replace("NoNewPrivileges", "NoNewPrivilege").replace("venv", "nowhere")
+    )
     words = [needs("systemd-analyze"), "verify", "--man=no", "--recursive-errors=no", str(placed)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert "NoNewPrivilege" in done.stderr
@@ -76,7 +78,7 @@ def test_planted_mistakes_in_the_unit_are_seen(placed, needs):
 
 def test_unit_is_hardened(needs):
     """
-    systemd's own judgement stays within what was reached; the level is printed where it does not.
+    The judgement of systemd stays within what was reached; the level is printed where it does not.
     """
     words = [needs("systemd-analyze"), "security", "--offline=yes", "--no-pager", str(UNIT)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -109,14 +111,22 @@ def test_tmpfiles_are_understood(tmp_path, needs):
     """
     if os.getuid() != 0:
         pytest.skip("needs root to give folders away")
-    text = (FOLDER / "onelogin-connector.tmpfiles").read_text().replace("onelogin-connector onelogin-connector", "daemon daemon")
+    text = (
+        (FOLDER / "onelogin-connector.tmpfiles")
+        .read_text()
+        .replace("onelogin-connector onelogin-connector", "daemon daemon")
+    )
     config = tmp_path / "test.conf"
     config.write_text(text.replace("root onelogin-connector", "root daemon"))
     root = tmp_path / "root"
     (root / "etc").mkdir(parents=True)
     for name in ("passwd", "group"):
         shutil.copyfile(f"/etc/{name}", root / "etc" / name)
-    subprocess.run([needs("systemd-tmpfiles"), f"--root={root}", "--create", str(config)], check=True, capture_output=True)
+    subprocess.run(
+        [needs("systemd-tmpfiles"), f"--root={root}", "--create", str(config)],
+        check=True,
+        capture_output=True,
+    )
     assert stat.S_IMODE((root / "var/lib/onelogin-connector").stat().st_mode) == 0o700
     assert stat.S_IMODE((root / "etc/onelogin-connector").stat().st_mode) == 0o750
 

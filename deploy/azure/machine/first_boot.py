@@ -32,8 +32,14 @@ def main() -> int:
     archive = fetched(values["package_uri"])
     if not is_release(archive, values["package_sha256"]):
         found = hashlib.sha256(archive).hexdigest()
-        print(f"{values['package_uri']} has the SHA-256 {found}, not {values['package_sha256']}.", file=sys.stderr)
-        print("Nothing was installed. Deploy again with the right packageUri and packageSha256.", file=sys.stderr)
+        print(
+            f"{values['package_uri']} has the SHA-256 {found}, not {values['package_sha256']}.",
+            file=sys.stderr,
+        )
+        print(
+            "Nothing was installed. Deploy again with the right packageUri and packageSha256.",
+            file=sys.stderr,
+        )
         return 1
     unpack(archive, RELEASE)
     for command in (
@@ -63,7 +69,9 @@ def fetched(address: str, *, sleep: Callable[[float], None] = time.sleep) -> byt
         except urllib.error.HTTPError as error:
             error.close()
             if error.code < 500:
-                raise SystemExit(f"{address} is refused with {error.code}. Can it be read without signing in?") from error
+                raise SystemExit(
+                    f"{address} is refused with {error.code}. Can it be read without signing in?"
+                ) from error
             reason: object = error
         except OSError as error:
             reason = error

@@ -31,7 +31,12 @@ class NotFetchedError(Exception):
     """
 
 
-def main(environ: Mapping[str, str] = os.environ, *, metadata: str = METADATA, sleep: Callable[[float], None] = time.sleep) -> int:
+def main(
+    environ: Mapping[str, str] = os.environ,
+    *,
+    metadata: str = METADATA,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
     """
     Fetch every secret; returns the exit status.
     """
@@ -109,7 +114,7 @@ def _keep(path: Path, value: str) -> None:
     Write a file whole or not at all.
     """
     new = path.with_name(path.name + ".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(value)
     new.replace(path)
 

@@ -39,7 +39,9 @@ PARAMETERS = {
         maxLength=64,
     ),
     "adminUsername": parameter("string", "Name of the account for SSH.", minLength=1, maxLength=32),
-    "sshPublicKey": parameter("string", "Public key of that account: ssh-ed25519 AAAA… or ssh-rsa AAAA…", minLength=64),
+    "sshPublicKey": parameter(
+        "string", "Public key of that account: ssh-ed25519 AAAA… or ssh-rsa AAAA…", minLength=64
+    ),
     **network.PARAMETERS,
     "vmSize": parameter(
         "string",
@@ -145,7 +147,12 @@ def _machine() -> list[Json]:
 
 def _disks() -> Json:
     return {
-        "imageReference": {"publisher": "Debian", "offer": "debian-12", "sku": "12-gen2", "version": "latest"},
+        "imageReference": {
+            "publisher": "Debian",
+            "offer": "debian-12",
+            "sku": "12-gen2",
+            "version": "latest",
+        },
         "osDisk": {
             "createOption": "FromImage",
             "deleteOption": "Delete",

@@ -16,7 +16,9 @@ PARAMETERS = {
         maxLength=LONGEST_PREFIX,
     ),
     "location": parameter(
-        "string", "Region of the resources; by default that of the group.", default="[resourceGroup().location]"
+        "string",
+        "Region of the resources; by default that of the group.",
+        default="[resourceGroup().location]",
     ),
 }
 

@@ -57,8 +57,7 @@ def resources(bodies: dict[str, Json]) -> list[Json]:
         bodies: Table → the body that creates it, as ``docs/guides/sentinel`` has it.
     """
     workspace_location = (
-        "[reference(parameters('workspaceResourceId'), "
-        f"'{arm.VERSIONS[WORKSPACES]}', 'full').location]"
+        f"[reference(parameters('workspaceResourceId'), '{arm.VERSIONS[WORKSPACES]}', 'full').location]"
     )
     return [
         nested(

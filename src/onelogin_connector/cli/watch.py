@@ -42,7 +42,7 @@ async def status(arguments: Namespace, settings: Settings) -> int:
     return DONE
 
 
-async def ready(arguments: Namespace, settings: Settings) -> int:
+async def ready(arguments: Namespace, settings: Settings) -> int:  # noqa: ARG001 - every command is called alike
     """
     Say whether the running service takes events; fails when it does not, or when none runs.
     """
