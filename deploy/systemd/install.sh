@@ -4,6 +4,7 @@
 # Needs Python 3.11 or later with its venv module, and systemd. Running it again upgrades what is there; settings and
 # data stay as they are. With ROOT=FOLDER it installs below that folder, for an image, and starts nothing.
 set -eu
+umask 022 # the service's user has to read what root installs
 cd "$(dirname "$0")/../.."
 
 root=${ROOT:-}

@@ -584,6 +584,7 @@ def test_data_outlives_the_machine():
     (system,) = told_["fs_setup"]
     (mount,) = told_["mounts"]
     assert not system["overwrite"]
+    assert system["partition"] == "auto"  # with a number, cloud-init formats what it does not know
     assert not told_["disk_setup"][system["device"]]["overwrite"]
     assert system["device"].endswith(f"lun{disk['lun']}")
     assert mount[:2] == [f"LABEL={system['label']}", "/var/lib/onelogin-connector"]
