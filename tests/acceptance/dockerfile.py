@@ -277,7 +277,8 @@ def is_open_to_all(path: Path) -> bool:
 
 def interpreter() -> str:
     """
-    Return a Python of our own version that other users may run too, if there is one, else our own.
+    Return a Python of our own version that other users may run too, if there is one, else any that can make an
+    environment; empty when there is none.
     """
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     candidates = [
@@ -285,10 +286,13 @@ def interpreter() -> str:
         Path("/usr/local/bin") / version,
         Path("/usr/bin") / version,
     ]
-    for each in candidates:
-        has_pip = each.exists() and subprocess.run(
-            [each, "-c", "import ensurepip"], capture_output=True, check=False
-        )
-        if has_pip and has_pip.returncode == 0 and is_open_to_all(each):
-            return str(each)
-    return str(Path(sys.executable).resolve())
+    able = [each for each in candidates if each.exists() and _fills(each)]
+    return str(next((each for each in able if is_open_to_all(each)), able[0] if able else ""))
+
+
+def _fills(python: Path) -> bool:
+    """
+    Tell whether a Python can fill a virtual environment with pip.
+    """
+    done = subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True, check=False)
+    return done.returncode == 0

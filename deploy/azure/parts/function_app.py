@@ -186,6 +186,7 @@ def _app() -> list[Json]:
         resource(
             EXTENSIONS,
             "[concat(variables('appName'), '/onedeploy')]",
+            location="[parameters('location')]",
             condition="[not(empty(parameters('packageUri')))]",
             after=[APP],
             properties={"packageUri": "[parameters('packageUri')]", "remoteBuild": False},
