@@ -10,7 +10,7 @@ ifneq ($(shell { cat $(STAMP) && $(PYTHON) -c ''; } 2>/dev/null || echo none),$(
 .PHONY: $(STAMP)
 endif
 
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS)
 
 .PHONY: help setup run demo test bench check fix docs lock clean
@@ -45,14 +45,17 @@ check: $(STAMP) ## check format, lint, types, documentation and the direction of
 fix: $(STAMP) ## format, and mend what the linter can mend
 	@$(PYTHON) -m ruff check --quiet --fix . ; $(PYTHON) -m ruff format .
 
-docs: $(STAMP) ## write the generated pages of docs/ and the package of deploy/sentinel anew
+docs: $(STAMP) ## write the generated pages of docs/, and what deploy/ generates, anew
 	@$(PYTHON) docs/generate.py
+	@$(PYTHON) -m deploy.azure.build
 	@$(PYTHON) -m deploy.sentinel.build
 
 lock: ## resolve requirements/*.txt anew (needs uv; ARGS=--upgrade for newer versions)
 	@command -v uv >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv' >&2; exit 1; }
-	@$(LOCK) -o requirements/base.txt
-	@$(LOCK) --extra azure --extra dev -o requirements/dev.txt
+	@$(LOCK) pyproject.toml -o requirements/base.txt
+	@$(LOCK) pyproject.toml --extra azure -o requirements/azure.txt
+	@$(LOCK) pyproject.toml --extra azure --extra dev -o requirements/dev.txt
+	@$(LOCK) --group build -o requirements/build.txt
 
 clean: ## remove .venv and caches; data stays
 	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,6 +23,7 @@ INTERRUPTED = 130  # what shells expect of a program that Ctrl+C ended
 MODULES = {
     "run": "run",
     "status": "watch",
+    "ready": "watch",
     "check": "watch",
     "query": "query",
     "import": "feed",

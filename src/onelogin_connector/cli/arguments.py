@@ -100,6 +100,7 @@ def parser(environ: Mapping[str, str]) -> tuple[ArgumentParser, set[str]]:
     for add in (
         _run,
         _status,
+        _ready,
         _check,
         _query,
         _import,
@@ -166,6 +167,10 @@ def _status(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None
     _json(
         flags, _command(flags, commands, "status", "show connectors, sinks and journal, with what is wrong")
     )
+
+
+def _ready(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
+    _command(flags, commands, "ready", "tell whether the service takes events; for health checks")
 
 
 def _check(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:

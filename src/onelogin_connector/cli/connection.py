@@ -16,13 +16,16 @@ from msgspec.json import decode
 
 from onelogin_connector.config import Settings
 from onelogin_connector.errors import Busy, ConfigError, ConnectorError, QueryError
-from onelogin_connector.service.folder import control_socket, holder
+from onelogin_connector.service.folder import control_socket, holder, is_held_by_command
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient, Response
 
 STARTING_SECONDS = 10.0
 """How long a service that has claimed the folder may take until it answers."""
+
+READY_SECONDS = 4.0
+"""A health check has a limit of its own, five seconds as we set it; within that this command says what is wrong."""
 
 
 class Api:
@@ -121,6 +124,32 @@ async def connected(settings: Settings, *, make: bool = False) -> AsyncIterator[
 
     async with serve_control(settings) as path, _client(path) as client:
         yield Api(client)
+
+
+async def reasons_not_ready(settings: Settings) -> list[str]:
+    """
+    Ask the running service why it would not take events; empty when it does.
+
+    Never becomes the service itself: whoever asks wants to know of the one that should run. A service that does not
+    answer within seconds is one that takes no events.
+
+    Raises:
+        ConnectorError: No service runs on the data folder, or it does not answer.
+    """
+    from httpx2 import TransportError
+
+    folder = settings.data_dir
+    if holder(folder) is None or is_held_by_command(folder):
+        raise ConnectorError(
+            f"No service runs on the data folder {folder}.",
+            action="Start it with `onelogin-connector run`, or name its folder with --data-dir.",
+        )
+    try:
+        async with _client(control_socket(folder)) as client:
+            answer = await client.get("/readyz", timeout=READY_SECONDS)
+        return [str(reason) for reason in decode(answer.content)["reasons"]]
+    except (TransportError, DecodeError) as error:
+        raise gone(error) from error
 
 
 async def _answers(folder: Path) -> bool:

@@ -1,12 +1,12 @@
 """
-``status`` and ``check``: what works, what does not, and why.
+``status``, ``ready`` and ``check``: what works, what does not, and why.
 """
 
 from argparse import Namespace
 from typing import Any
 
 from onelogin_connector.cli import DONE, FAILED, say, tables
-from onelogin_connector.cli.connection import connected
+from onelogin_connector.cli.connection import connected, reasons_not_ready
 from onelogin_connector.config import Settings
 
 CONNECTOR_COLUMNS = ("id", "state", "last_poll", "last_event", "events_total", "duplicates", "twins", "error")
@@ -40,6 +40,16 @@ async def status(arguments: Namespace, settings: Settings) -> int:
     for alarm in found["alarms"]:
         say(f"alarm: {alarm['message']} {alarm['action']}")
     return DONE
+
+
+async def ready(arguments: Namespace, settings: Settings) -> int:  # noqa: ARG001 - every command is called alike
+    """
+    Say whether the running service takes events; fails when it does not, or when none runs.
+    """
+    reasons = await reasons_not_ready(settings)
+    for reason in reasons:
+        say(f"onelogin-connector: {reason}")
+    return FAILED if reasons else DONE
 
 
 async def check(arguments: Namespace, settings: Settings) -> int:

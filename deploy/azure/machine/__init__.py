@@ -1,0 +1,3 @@
+"""
+What a machine in Azure gets beside the program: its first boot, its settings, its secrets.
+"""

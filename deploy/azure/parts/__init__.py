@@ -1,0 +1,3 @@
+"""
+Parts of the templates: each module holds the resources of one concern.
+"""
