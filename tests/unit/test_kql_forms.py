@@ -29,6 +29,9 @@ def database():
 
 
 def asked(database, query, column, value):
+    """
+    Return what a query finds where one cell is filled.
+    """
     database.execute("TRUNCATE T")
     database.execute(f"INSERT INTO T ({column}) VALUES (?)", [value])
     compiled = kql.compile(query, SCHEMA)
