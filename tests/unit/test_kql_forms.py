@@ -21,6 +21,9 @@ LETTERS = st.text(st.sampled_from("paßwordkKKsSſİıiI -_.9é"), max_size=12)
 
 @pytest.fixture(scope="module")
 def database():
+    """
+    Give a table of one row.
+    """
     with duckdb.connect() as connection:
         connection.execute(
             "SET TimeZone = 'UTC'; CREATE TABLE T (t TIMESTAMP, d INTERVAL, s VARCHAR, j JSON)"
