@@ -154,6 +154,8 @@ def _compare(name: str, by_kql: Callable[[], Result], by_hand: Callable[[], Duck
     """
     Hold the columns that both sides name against each other, cell by cell.
     """
+    missing: Counter[tuple[Any, ...]] = Counter()
+    more: Counter[tuple[Any, ...]] = Counter()
     for _ in range(COMPARISONS):
         result, cursor = by_kql(), by_hand()
         names = [column.name for column in result.columns]
@@ -162,9 +164,9 @@ def _compare(name: str, by_kql: Callable[[], Result], by_hand: Callable[[], Duck
         assert both, f"{name}: the two sides name no column alike"
         found = Counter(_cells(result.rows, [names.index(column) for column in both]))
         expected = Counter(_cells(cursor.fetchall(), [theirs.index(column) for column in both]))
-        if found == expected:
+        missing, more = expected - found, found - expected
+        if not missing and not more:
             return
-    missing, more = expected - found, found - expected
     raise AssertionError(f"{name}: by hand alone {list(missing)[:3]}, by KQL alone {list(more)[:3]}")
 
 

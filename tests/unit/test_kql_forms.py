@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from onelogin_connector import kql
 from onelogin_connector.kql import forms
-from onelogin_connector.kql.library import KqlUnsupportedError, ir, translate
+from onelogin_connector.kql.library import KqlUnsupportedError, ir, term_match_sql, translate
 
 SCHEMA = {"T": {"t": "datetime", "d": "timespan", "s": "string", "j": "dynamic"}}
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as the database has it
@@ -78,7 +78,7 @@ def test_a_span_in_a_column_is_taken_as_before(database):
     What is not known to be a span is binned as the library does it.
     """
     found = asked(database, "T | project b = bin(d, 1h)", "d", timedelta(hours=3, minutes=5))
-    library = forms._library_bin["bin"](_bin_of("d", "1h"))
+    library = forms._LIBRARY_BIN["bin"](_bin_of("d", "1h"))
     assert found == database.execute(f"SELECT {library} FROM T").fetchall()
 
 
@@ -87,7 +87,7 @@ def test_a_bin_of_no_width_is_left_to_the_library():
     Nothing divides by zero that did not before.
     """
     node = _bin_of("t", "0s")
-    assert forms._bin(node) == forms._library_bin["bin"](node)
+    assert forms._bin(node) == forms._LIBRARY_BIN["bin"](node)
 
 
 @pytest.mark.parametrize("width", ["1tick", "15ticks", "-1h"])
@@ -119,7 +119,7 @@ def test_a_word_is_found_where_the_library_finds_it(database, text, word, operat
     quoted = word.replace("'", "\\'")
     found = asked(database, f"T | where s {operator} '{quoted}' | count", "s", text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(translate, "term_match_sql", forms._library_term_match)
+        patch.setattr(translate, "term_match_sql", term_match_sql)
         assert found == asked(database, f"T | where s {operator} '{quoted}' | count", "s", text)
 
 

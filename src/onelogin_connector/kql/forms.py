@@ -8,7 +8,7 @@ finds once per distinct value. Both are set around the library's own functions w
 
 import re
 
-from onelogin_connector.kql.library import ir, ticks, translate
+from onelogin_connector.kql.library import ir, term_match_sql, ticks, translate
 
 TICKS_A_MICROSECOND = 10
 SHORTEST_PIECE = 2
@@ -22,7 +22,7 @@ _PIECES = re.compile(r"[a-jl-rt-zA-JL-RT-Z0-9]+")
 def _bin(node: ir.FunctionCall) -> str | None:
     width_us = _width_us(node)
     if width_us is None:
-        return _library_bin[node.name.lower()](node)
+        return _LIBRARY_BIN[node.name.lower()](node)
     # by way of epoch_us, which also takes a timespan in a column; its type is not known here
     value = f"make_timestamp(epoch_us({translate.render_expr(node.args[0])}))"
     return f"time_bucket(to_microseconds({width_us}), {value}, TIMESTAMP '1970-01-01')"
@@ -35,8 +35,9 @@ def _width_us(node: ir.FunctionCall) -> int | None:
     if len(node.args) != 2:
         return None
     value, width = node.args
-    is_span = isinstance(width, ir.Literal) and width.kind == "timespan"
-    if not is_span or translate._is_timespan_expr(value):  # noqa: SLF001
+    if not isinstance(width, ir.Literal) or width.kind != "timespan":
+        return None
+    if translate._is_timespan_expr(value):  # noqa: SLF001
         return None
     try:
         found = ticks(str(width.value))
@@ -48,7 +49,7 @@ def _width_us(node: ir.FunctionCall) -> int | None:
 def _term_match(
     haystack: str, needle: str, *, case_sensitive: bool = False, needle_text: str | None = None, **edges: bool
 ) -> str:
-    sql: str = _library_term_match(
+    sql: str = term_match_sql(
         haystack, needle, case_sensitive=case_sensitive, needle_text=needle_text, **edges
     )
     if needle_text is None or not _COLUMN.fullmatch(haystack):
@@ -60,7 +61,6 @@ def _term_match(
     return f"CASE WHEN NOT contains(lower({haystack}), '{piece}') THEN FALSE ELSE {sql} END"
 
 
-_library_bin = {name: translate._SPECIAL_FORMS[name] for name in ("bin", "floor")}  # noqa: SLF001
-_library_term_match = translate.term_match_sql
-translate._SPECIAL_FORMS.update(dict.fromkeys(_library_bin, _bin))  # noqa: SLF001
-translate.term_match_sql = _term_match
+_LIBRARY_BIN = {name: translate._SPECIAL_FORMS[name] for name in ("bin", "floor")}  # noqa: SLF001
+translate._SPECIAL_FORMS.update(dict.fromkeys(_LIBRARY_BIN, _bin))  # noqa: SLF001
+setattr(translate, "term_match_sql", _term_match)  # noqa: B010 - it exports it to nobody

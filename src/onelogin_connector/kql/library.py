@@ -11,6 +11,7 @@ from duckdb_kql.lower import lower
 from duckdb_kql.schema import match_wildcard, output_columns
 from duckdb_kql.timespans import ticks
 from duckdb_kql.translate import CLOCK_SLOT, clock, to_sql
+from duckdb_kql.translate.functions import term_match_sql
 
 __all__ = [
     "CLOCK_SLOT",
@@ -23,6 +24,7 @@ __all__ = [
     "lower",
     "match_wildcard",
     "output_columns",
+    "term_match_sql",
     "ticks",
     "to_sql",
     "translate",
