@@ -82,7 +82,7 @@ def run(quick: bool) -> list[Row]:
     assert path, f"needs a browser: none of {', '.join(BROWSERS)} is installed"
     with (
         filled(50_000 if quick else 10_000_000) as store,
-        _on(store) as program,
+        on(store) as program,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -93,7 +93,7 @@ def run(quick: bool) -> list[Row]:
 
 
 @contextmanager
-def _on(store: Path) -> Iterator[Program]:
+def on(store: Path) -> Iterator[Program]:
     """
     Give a running program with the same file, whose own log of changes goes with its folder.
     """

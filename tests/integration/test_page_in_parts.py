@@ -4,7 +4,9 @@ A page that takes long: its frame comes at once, the rest when it is there, and 
 
 import asyncio
 import gzip
+import re
 import threading
+import zlib
 from contextlib import contextmanager
 
 import pytest
@@ -14,6 +16,7 @@ from onelogin_connector.errors import Unavailable
 from onelogin_connector.service import build
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import access_of, main_app
+from onelogin_connector.web.console import parts
 from onelogin_connector.web.console.parts import READING
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +54,7 @@ class Site:
             "client": ("127.0.0.1", 1),
             "server": ("localhost", 80),
         }
-        start, parts, left = {}, [], asyncio.Event()
+        start, bodies, left = {}, [], asyncio.Event()
         asked = False
 
         async def receive():
@@ -66,14 +69,14 @@ class Site:
             if message["type"] == "http.response.start":
                 start.update(message)
             elif message["body"]:
-                parts.append(message["body"])
+                bodies.append(message["body"])
                 if message.get("more_body"):
                     between()
                     if leaves:
                         left.set()
 
         await self.app(scope, receive, send)
-        return start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, parts
+        return start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, bodies
 
     @contextmanager
     def slow(self):
@@ -115,18 +118,41 @@ async def test_the_frame_comes_first_and_the_page_is_the_same(site):
     assert (first.removesuffix(READING.encode()) + rest) == b"".join(whole)
 
 
+PAGES = [
+    *("/status", "/connectors", "/connectors/default", "/completeness", "/events", "/events/query"),
+    *("/sinks", "/sinks/store", "/dead-letters", "/health", "/account"),
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_can_come_in_parts(site, monkeypatch, path):
+    """
+    Whatever takes long, nothing of a page is lost or doubled between its parts.
+    """
+    _, _, whole = await site.visit(path, {"accept": "text/html"})
+    monkeypatch.setattr(parts, "FRAME_AFTER_SECONDS", 0.0)
+    status, _, found = await site.visit(path, VISIT)
+    assert status == 200
+    text = b"".join(found).replace(READING.encode(), b"")
+    assert _titled(text).count(b"<main") == 1
+    assert len(_titled(text)) == pytest.approx(len(_titled(b"".join(whole))), abs=200)  # moments pass
+    assert len(found) == (1 if path == "/connectors/default" else 2)  # whose head tells whether it waits
+
+
+def _titled(text):
+    return re.sub(b"<title>.*?</title>", b"", text)
+
+
 async def test_parts_are_compressed(site):
     """
     A browser can read the first part before it has the second.
     """
     with site.slow() as go:
-        _, headers, parts = await site.visit("/events", VISIT | {"accept-encoding": "gzip"}, between=go)
+        _, headers, found = await site.visit("/events", VISIT | {"accept-encoding": "gzip"}, between=go)
     assert headers["content-encoding"] == "gzip"
     assert "accept-encoding" in headers["vary"]
-    import zlib
-
-    assert READING.encode() in zlib.decompressobj(31).decompress(parts[0])
-    assert gzip.decompress(b"".join(parts)).rstrip().endswith(b"</html>")
+    assert READING.encode() in zlib.decompressobj(31).decompress(found[0])
+    assert gzip.decompress(b"".join(found)).rstrip().endswith(b"</html>")
 
 
 async def test_what_goes_wrong_later_is_told_in_the_page(site, monkeypatch):
@@ -152,14 +178,15 @@ async def test_who_leaves_is_not_waited_for(site):
     """
     with site.slow():
         async with asyncio.timeout(5):
-            _, _, parts = await site.visit("/events", VISIT, leaves=True)
-    assert len(parts) == 1
+            _, _, found = await site.visit("/events", VISIT, leaves=True)
+    assert len(found) == 1
 
 
-async def test_a_quick_page_keeps_its_status(site):
+async def test_a_quick_page_keeps_its_status(site, monkeypatch):
     """
     What is known at once is answered whole: a wrong filter is refused, and so is a page that is not there.
     """
+    monkeypatch.setattr(parts, "FRAME_AFTER_SECONDS", 20.0)  # quick enough on the busiest machine
     assert (await site.visit("/completeness?span=1y", VISIT))[0] in {400, 422}
     assert (await site.visit("/no/such/page", VISIT))[0] == 404
     status, headers, _ = await site.visit("/dead-letters", VISIT)
@@ -173,9 +200,9 @@ async def test_programs_get_whole_pages(site):
     """
     with site.slow() as go:
         asyncio.get_running_loop().call_later(0.2, go)
-        _, headers, parts = await site.visit("/events", {"accept": "text/html"})
-    assert len(parts) == 1
-    assert int(headers["content-length"]) == len(parts[0])
+        _, headers, found = await site.visit("/events", {"accept": "text/html"})
+    assert len(found) == 1
+    assert int(headers["content-length"]) == len(found[0])
 
 
 async def test_every_template_compiles_ahead(site):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from isal import igzip
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 from msgspec import MsgspecError, json
 from starlette.requests import Request
@@ -125,16 +125,19 @@ class Console:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._rendering, self.written, template, given, values)
 
-    def frame(self, template: str, given: Given, title: str) -> str:
+    def frame(self, template: str, given: Given, title: str) -> str | None:
         """
-        Return a page up to and with the tag that its content begins with.
+        Return a page up to and with the tag that its content begins with; None where its head tells of the content.
 
         Args:
             template: Of the page; its frame has its style and script.
         """
         page = self._templates.get_template(template)
         block = page.blocks.get("head")
-        head = Markup("").join(map(Markup, block(page.new_context(dict(given))) if block else ()))
+        try:
+            head = Markup("").join(map(Markup, block(page.new_context(dict(given))) if block else ()))
+        except UndefinedError:
+            return None
         text = self.written("frame.html", given, {"title": title, "head": head})
         return text[: text.index(CONTENT) + len(CONTENT)]
 

@@ -18,7 +18,7 @@ from onelogin_connector.web.console.assets import accepts_gzip
 from onelogin_connector.web.console.base import CONTENT, Given, console_of
 from onelogin_connector.web.console.failing import explained
 
-FRAME_AFTER_SECONDS = 0.05
+FRAME_AFTER_SECONDS = 0.025
 """A page that needs no more is painted as soon whole."""
 
 READING = '<p class="reading" role="status">Reading …</p>'
@@ -55,9 +55,9 @@ async def in_parts(
     except asyncio.CancelledError:
         making.cancel()
         raise
-    if making.done():
-        return console.answer(request, given, making.result())
-    frame = console.frame(template, given, title)
+    frame = None if making.done() else console.frame(template, given, title)
+    if frame is None:
+        return console.answer(request, given, await making)
     answer = StreamingResponse(_parts(request, given, frame, making), media_type="text/html")
     answer.headers["vary"] = "accept-encoding"
     if accepts_gzip(request):
