@@ -44,6 +44,7 @@ class Program:
             self._command += ["--config", str(path)]
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
+        self._session: httpx2.Cookies | None = None
 
     def start(self) -> float:
         """
@@ -81,6 +82,24 @@ class Program:
             answer = client.request(method, f"/api/v1/{path}", **options)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def signed_in(self) -> httpx2.Cookies:
+        """
+        Return the cookies of an admin; the link of the start is good for one session, which is then kept.
+        """
+        if self._session is None:
+            link = (self.data_dir / "sign-in-link").read_text().strip()
+            with httpx2.Client(timeout=60) as client:
+                client.get(link)
+                self._session = client.cookies
+        return self._session
+
+    @property
+    def log(self) -> str:
+        """
+        What it has written to stderr.
+        """
+        return self._log.read_text()
 
     @property
     def entries(self) -> int:

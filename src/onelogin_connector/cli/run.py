@@ -99,9 +99,8 @@ def _listening(service: Service, access: Access) -> tuple[list[HttpServer], str]
     tls = tls_context(home / web.tls.cert, home / web.tls.key) if web.tls else None
     most, is_exempt = raise_file_limit(), hosts_of(service.settings).may_crowd
     main = listen(web.host, web.port)
-    servers = [
-        HttpServer(main_app(service, access), main, tls=tls, most_connections=most, is_exempt=is_exempt)
-    ]
+    app = main_app(service, access, warm=True)
+    servers = [HttpServer(app, main, tls=tls, most_connections=most, is_exempt=is_exempt)]
     if web.webhook_port is not None:
         try:
             second = listen(web.host, web.webhook_port, flag="")

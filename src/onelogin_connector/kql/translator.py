@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from onelogin_connector.errors import QueryError
-from onelogin_connector.kql import bounds, messages, optional
+from onelogin_connector.kql import bounds, forms, messages, optional  # noqa: F401 - forms sets itself around the library
 from onelogin_connector.kql.library import (
     CLOCK_SLOT,
     KqlError,

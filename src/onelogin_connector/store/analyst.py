@@ -9,6 +9,7 @@ Log Analytics cuts it.
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from threading import Lock, Timer
 from time import monotonic
@@ -66,6 +67,19 @@ class Result(Struct, frozen=True):
     seconds: float
 
 
+@dataclass(slots=True)
+class _Known:
+    """
+    A query that was asked before, or is asked now.
+    """
+
+    compiled: kql.Compiled
+    shape: list[tuple[str, str]] | None = None
+    """
+    Names and types of its columns, which no row changes; None until the guard has let its SQL pass.
+    """
+
+
 class Analyst:
     """
     Runs queries.
@@ -74,7 +88,7 @@ class Analyst:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._turn = Lock()
-        self._kept: OrderedDict[str, kql.Compiled] = OrderedDict()
+        self._kept: OrderedDict[str, _Known] = OrderedDict()
         with database.read_lock:
             self.schema = _schema(database.reader)
             self._guard = Guard(database.reader, frozenset(TABLES))
@@ -98,30 +112,32 @@ class Analyst:
                 action="Try again when it is done.",
             )
         try:
-            compiled = self._compile(text)
+            known = self._compile(text)
             left = allowed - (monotonic() - started)
-            columns, rows, truncated = self._run(text, compiled, limit, max(left, 0.01), allowed)
+            columns, rows, truncated = self._run(text, known, limit, max(left, 0.01), allowed)
         finally:
             self._turn.release()
         return Result(columns, rows, truncated, monotonic() - started)
 
-    def _compile(self, text: str) -> kql.Compiled:
+    def _compile(self, text: str) -> _Known:
         known = self._kept.get(text)
         if known is None:
-            known = self._kept[text] = kql.compile(text, self.schema)
+            known = self._kept[text] = _Known(kql.compile(text, self.schema))
             if len(self._kept) > KEPT_TRANSLATIONS:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(text)
         return known
 
     def _run(
-        self, text: str, compiled: kql.Compiled, limit: int | None, seconds: float, allowed: float
+        self, text: str, known: _Known, limit: int | None, seconds: float, allowed: float
     ) -> tuple[list[Column], list[tuple[Any, ...]], bool]:
         cursor = self._database.cursor()
         try:
             with _stopped_after(cursor, seconds):
-                self._guard.check(cursor, compiled.sql)
-                return self._fetch(cursor, compiled, limit)
+                if known.shape is None:
+                    self._guard.check(cursor, known.compiled.sql)
+                    known.shape = _shape(cursor, known.compiled.sql, known.compiled.parameters)
+                return self._fetch(cursor, known.compiled, known.shape, limit)
         except duckdb.InterruptException as error:
             raise QueryError(
                 f"The query was stopped after {allowed:g} seconds.",
@@ -141,9 +157,12 @@ class Analyst:
             cursor.close()
 
     def _fetch(
-        self, cursor: duckdb.DuckDBPyConnection, compiled: kql.Compiled, limit: int | None
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        compiled: kql.Compiled,
+        shape: list[tuple[str, str]],
+        limit: int | None,
     ) -> tuple[list[Column], list[tuple[Any, ...]], bool]:
-        shape = _shape(cursor, compiled.sql, compiled.parameters)
         columns = [Column(name, kql_type(kind)) for name, kind in shape]
         # Python cannot take times with a zone without a further library, and KQL knows only UTC
         chosen = ", ".join(

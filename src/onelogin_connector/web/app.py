@@ -35,11 +35,12 @@ from onelogin_connector.web.console import (
     sinks,
 )
 from onelogin_connector.web.console.base import Console
+from onelogin_connector.web.console.failing import failure
 from onelogin_connector.web.console.routes import Entry, View, require, routes
 from onelogin_connector.web.front import Front
 from onelogin_connector.web.hosts import Hosts
 from onelogin_connector.web.oidc import SingleSignOn
-from onelogin_connector.web.pages import Pages, failure
+from onelogin_connector.web.pages import Pages
 from onelogin_connector.web.server import App, HttpServer, Receive, Scope, Send, listen_private
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -59,6 +60,10 @@ ENTRIES: tuple[Entry, ...] = (
 
 PUBLIC = ("/login", "/static/", "/readyz")
 """Beginnings of paths that answer without a caller."""
+
+
+WARM_AFTER_SECONDS = 2.0
+"""A second of processor time that a start need not wait for, nor a command that is over before."""
 
 
 class Gate:
@@ -87,6 +92,16 @@ class Gate:
                 *self._own_routes(),
             ]
         )
+
+    def warm(self) -> None:
+        """
+        Compile the pages a little later, when what starts has started.
+        """
+        self._warming = asyncio.create_task(self._compile())
+
+    async def _compile(self) -> None:
+        await asyncio.sleep(WARM_AFTER_SECONDS)
+        await self._console.compile()
 
     def _page_routes(self) -> list[Route]:
         pages = Pages(self._access, self._hosts)
@@ -290,12 +305,18 @@ def access_of(service: Service) -> Access:
     )
 
 
-def main_app(service: Service, access: Access) -> App:
+def main_app(service: Service, access: Access, *, warm: bool = False) -> App:
     """
     Return what answers on the main port.
+
+    Args:
+        warm: Get its pages ready before anybody asks; needs a running loop.
     """
     hosts = hosts_of(service.settings)
-    return Front(service.webhooks, hosts, Gate(service, access, hosts))
+    gate = Gate(service, access, hosts)
+    if warm:
+        gate.warm()
+    return Front(service.webhooks, hosts, gate)
 
 
 def webhook_app(service: Service) -> App:

@@ -1,5 +1,5 @@
 """
-The sign-in, the way out, and the page that says what did not work.
+The sign-in and the way out.
 """
 
 from secrets import token_urlsafe
@@ -17,26 +17,6 @@ HOME = "/status"
 """Where people land who asked for nothing else."""
 
 FORM_SECONDS = 3_600
-
-TITLES = {
-    401: "Please sign in",
-    403: "Not permitted",
-    404: "Nothing here",
-    405: "Not possible here",
-    421: "Unknown address",
-    503: "Not possible now",
-}
-OTHER_TITLE = "This did not work"
-
-
-def failure(request: Request, status: int, detail: str, action: str) -> Response:
-    """
-    Return a page that says what went wrong.
-    """
-    title = TITLES.get(status, OTHER_TITLE)
-    return render(
-        request, "error.html", status=status, title=title, code=status, detail=detail, action=action
-    )
 
 
 class Pages:

@@ -6,9 +6,11 @@ script only makes it livelier. There is no inline script and no inline style, wh
 would refuse.
 """
 
+import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -16,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from isal import igzip
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
+from markupsafe import Markup
 from msgspec import MsgspecError, json
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -36,6 +39,12 @@ FLASH_SECONDS = 60  # between a redirect and the page it leads to
 LONGEST_FLASH = 1_000  # characters; a cookie holds 4 kB
 
 WORTH_COMPRESSING_BYTES = 1_400  # less fits one packet
+
+CONTENT = '<main id="main" tabindex="-1">'
+"""Where a page's own content begins, in ``layout.html``; no text of others stands before it."""
+
+Given = Mapping[str, Any]
+"""What every template knows."""
 
 Tone = Literal["ok", "info", "warning", "error"]
 
@@ -79,35 +88,87 @@ class Console:
         self.assets = Assets()
         self._places = places
         self._templates = _environment(self.assets)
+        self._rendering = ThreadPoolExecutor(1, "rendering")
 
     def page(self, request: Request, template: str, status: int, values: dict[str, Any]) -> Response:
         """
         Return a rendered template.
         """
+        given = self.given(request)
+        return self.answer(request, given, self.written(template, given, values), status)
+
+    def given(self, request: Request) -> Given:
+        """
+        Return what every template knows, as it is now.
+        """
         caller: Caller | None = getattr(request.state, "caller", None)
-        flash = self._flash(request)
         now = self.service.clock()
-        text = self._templates.get_template(template).render(
-            user=caller,
-            may=partial(_may, caller),
-            form_token=self.access.form_token(request.cookies.get(COOKIE, "")),
-            navigation=_grouped(place for place in self._places if _may(caller, place.role)),
-            path=request.url.path,
-            query=request.url.query,
-            alarms=self.service.alarms.standing() if caller else [],
-            has=self.has,
-            flash=flash,
-            version=__version__,
-            now=now,
-            age=partial(shown.ago, now=now),
-            **values,
-        )
-        answer = _compressed(request, HTMLResponse(text, status))
-        if flash is not None:
+        return {
+            "user": caller,
+            "may": partial(_may, caller),
+            "form_token": self.access.form_token(request.cookies.get(COOKIE, "")),
+            "navigation": _grouped(place for place in self._places if _may(caller, place.role)),
+            "path": request.url.path,
+            "query": request.url.query,
+            "alarms": self.service.alarms.standing() if caller else [],
+            "has": self.has,
+            "flash": self._flash(request),
+            "version": __version__,
+            "now": now,
+            "age": partial(shown.ago, now=now),
+        }
+
+    async def written_aside(self, template: str, given: Given, values: dict[str, Any]) -> str:
+        """
+        Render in a thread of its own, so that whoever sends events waits for a turn of it and not for all of it.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._rendering, self.written, template, given, values)
+
+    def frame(self, template: str, given: Given, title: str) -> str | None:
+        """
+        Return a page up to and with the tag that its content begins with; None where its head tells of the content.
+
+        Args:
+            template: Of the page; its frame has its style and script.
+        """
+        page = self._templates.get_template(template)
+        block = page.blocks.get("head")
+        try:
+            head = Markup("").join(map(Markup, block(page.new_context(dict(given))) if block else ()))
+        except UndefinedError:
+            return None
+        text = self.written("frame.html", given, {"title": title, "head": head})
+        return text[: text.index(CONTENT) + len(CONTENT)]
+
+    def answer(self, request: Request, given: Given, text: str, status: int = 200) -> Response:
+        """
+        Return an answer of a page that is whole.
+        """
+        return self.announced(given, _compressed(request, HTMLResponse(text, status)))
+
+    def announced(self, given: Given, answer: Response) -> Response:
+        """
+        Let the message that this page shows be shown once.
+        """
+        if given["flash"] is not None:
             answer.delete_cookie(
                 FLASH_COOKIE, path="/", secure=self.hosts.secure, httponly=True, samesite="strict"
             )
         return answer
+
+    async def compile(self) -> None:
+        """
+        Compile all templates, one after another, so that nobody who asks for a page waits for it.
+        """
+        for name in self._templates.list_templates():
+            await asyncio.to_thread(self._templates.get_template, name)
+
+    def written(self, template: str, given: Given, values: dict[str, Any]) -> str:
+        """
+        Return a template's text.
+        """
+        return self._templates.get_template(template).render(**given, **values)
 
     def has(self, path: str) -> bool:
         """

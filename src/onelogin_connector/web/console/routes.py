@@ -19,7 +19,8 @@ from starlette.routing import Route
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.web.access import COOKIE, Role, caller_of
 from onelogin_connector.web.answers import HttpError, json
-from onelogin_connector.web.console.base import Flash, Place, Tone, console_of, render
+from onelogin_connector.web.console.base import Flash, Given, Place, Tone, console_of
+from onelogin_connector.web.console.parts import in_parts
 from onelogin_connector.web.reading import body_of, read
 
 LARGEST_FORM_BYTES = 262_144
@@ -173,9 +174,14 @@ def require(request: Request, role: Role) -> None:
 def _page(view: View) -> Callable[[Request], Awaitable[Response]]:
     async def call(request: Request) -> Response:
         require(request, view.role)
-        value = await view.data(request)
-        more = view.also(request, value) if view.also else {}
-        return render(request, view.template, view=value, **more)
+        console = console_of(request)
+
+        async def text(given: Given) -> str:
+            value = await view.data(request)
+            more = view.also(request, value) if view.also else {}
+            return await console.written_aside(view.template, given, {"view": value, **more})
+
+        return await in_parts(request, view.template, view.title, text)
 
     return call
 
