@@ -114,7 +114,9 @@ class Slot(Struct, frozen=True, gc=False):
         """
         Read the stored form.
         """
-        head, digest, partner_digest, native, token, partner, shift, grade, published = _STORED.unpack_from(value)
+        head, digest, partner_digest, native, token, partner, shift, grade, published = _STORED.unpack_from(
+            value
+        )
         return cls(
             second=second,
             api=head[0] == 0,
