@@ -94,29 +94,16 @@ class Slot(Struct, frozen=True, gc=False):
         Return the stored form.
         """
         head = _HEADS[self.api][self.partner != NO_KEY]
-        return (
-            _STORED.pack(
-                head,
-                self.digest,
-                self.partner_digest,
-                self.native,
-                self.token,
-                self.partner,
-                self.shift + 1,
-                self.grade,
-                self.published,
-            )
-            + self.details
-        )
+        keys = (self.digest, self.partner_digest, self.native, self.token, self.partner)
+        return _STORED.pack(head, *keys, self.shift + 1, self.grade, self.published) + self.details
 
     @classmethod
     def decode(cls, second: int, value: bytes) -> "Slot":
         """
         Read the stored form.
         """
-        head, digest, partner_digest, native, token, partner, shift, grade, published = _STORED.unpack_from(
-            value
-        )
+        head, digest, partner_digest, *keys, shift, grade, published = _STORED.unpack_from(value)
+        native, token, partner = keys
         return cls(
             second=second,
             api=head[0] == 0,
