@@ -13,6 +13,10 @@ endif
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS)
 
+# For the one platform that the function app runs on.
+LOCK_FUNCTION := uv pip compile --group function-app --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	--generate-hashes --only-binary :all: --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS)
+
 .PHONY: help setup run demo test bench check fix docs lock clean
 
 help: ## list the targets
@@ -51,7 +55,8 @@ docs: $(STAMP) ## write the generated pages of docs/ anew
 lock: ## resolve requirements/*.txt anew (needs uv; ARGS=--upgrade for newer versions)
 	@command -v uv >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv' >&2; exit 1; }
 	@$(LOCK) -o requirements/base.txt
-	@$(LOCK) --extra azure --extra dev -o requirements/dev.txt
+	@$(LOCK) --extra azure --extra function --extra dev -o requirements/dev.txt
+	@$(LOCK_FUNCTION) -o requirements/function.txt
 
 clean: ## remove .venv and caches; data stays
 	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

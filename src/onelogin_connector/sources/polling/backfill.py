@@ -21,7 +21,7 @@ from onelogin_connector.sources.polling.listing import (
     Turned,
     next_span_us,
 )
-from onelogin_connector.state.polls import BackfillMark, Listing
+from onelogin_connector.marks import BackfillMark, Listing
 
 T = TypeVar("T")
 
