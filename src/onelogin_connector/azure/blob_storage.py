@@ -57,7 +57,7 @@ def _translated(
     """
 
     @wraps(method)
-    def call(self: "BlobContainer", *arguments: P.args, **options: P.kwargs) -> T:
+    def call(self: "BlobContainer", /, *arguments: P.args, **options: P.kwargs) -> T:
         with translation(self.place):
             return method(self, *arguments, **options)
 
@@ -142,7 +142,7 @@ class BlobContainer:
             address: Of the account's blob service.
             client_id: Of a user-assigned identity; empty for the system-assigned one.
         """
-        credential = ManagedIdentityCredential(**({"client_id": client_id} if client_id else {}))
+        credential = ManagedIdentityCredential(client_id=client_id or None)
         with translation("account"):
             settings = LIMITS | {"max_single_put_size": ONE_CALL_BYTES} | options
             return cls(ContainerClient(address, container, credential=credential, **settings))
@@ -176,7 +176,7 @@ class BlobContainer:
         """
         See ``Container``.
         """
-        options = {"lease": lease} if lease else {}
+        options: dict[str, Any] = {"lease": lease} if lease else {}
         try:
             answer = self._blob(name).upload_blob(
                 body,

@@ -119,9 +119,7 @@ class LmdbJournal:
         ]
         missing = await self._missing_hours(records)
         if missing:
-            records = [
-                judged(record, missing, accept_duplicates=accept_duplicates) for record in records
-            ]
+            records = [judged(record, missing, accept_duplicates=accept_duplicates) for record in records]
         receipt: Receipt = await self._do(jobs.admission(records, dead))
         return receipt
 

@@ -118,6 +118,8 @@ class Drain:
         """
         ends = self._tick() + budget_seconds
         done = Drained()
+        if await asyncio.to_thread(self._is_idle):
+            return done
         try:
             async with self._at_work() as (journal, sending, lease):
                 while self._tick() < ends:
@@ -178,6 +180,12 @@ class Drain:
         async with self._at_work() as (_, sending, _):
             await sending.resume()
 
+    def exists(self) -> bool:
+        """
+        Tell whether anything was ever drained.
+        """
+        return self._container.read(HEAD) is not None
+
     def view(self) -> BlobJournal:
         """
         Return the journal as it is now, to look at.
@@ -204,9 +212,23 @@ class Drain:
             sending = Sending(self.name, self._sink, journal, may_go_on=lease.require, clock=self._clock)
             yield journal, sending, lease
 
+    def _is_idle(self) -> bool:
+        """
+        Tell, without the lease and at the price of a few reads, that there is nothing to do.
+        """
+        if self.spool.waiting(limit=1):
+            return False
+        if self.exists():
+            journal = self.view()
+            if journal.stats()["entries"] or journal.is_untidy:
+                return False
+        if self._client is None:
+            return True
+        return not BlobProgress(self.spool.connector, self._container).is_due(self._clock())
+
     def _taken(self) -> Lease:
         prepare(self._container)
-        return take(self._container, HEAD)
+        return take(self._container, HEAD, tick=self._tick)
 
     async def _take_in(self, journal: BlobJournal, sending: Sending, done: Drained) -> bool:
         """
@@ -222,8 +244,10 @@ class Drain:
             done.count(await journal.append_all(requests))
         except ConnectorError:
             raise
-        except Exception:
-            _log.exception("Bodies could not be taken in together; each is tried alone.", extra={"action": "take_in"})
+        except Exception:  # noqa: BLE001 - as in the journal's writer: each gets its own chance
+            _log.exception(
+                "Bodies could not be taken in together; each is tried alone.", extra={"action": "take_in"}
+            )
             for each in bodies:
                 done.count([await self._take_in_alone(journal, each)])
         for each in bodies:
@@ -287,4 +311,3 @@ def _letters(journal: BlobJournal, ids: Sequence[int] | None) -> list[DeadLetter
     if ids is None:
         return journal.dead_letters(limit=1_000)
     return [found for id in ids if (found := journal.dead_letter(id))]
-

@@ -5,7 +5,7 @@ What the function app answers, without knowing Azure Functions: each method is o
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import DecodeError, Struct, ValidationError, json, structs
 
@@ -19,6 +19,7 @@ from onelogin_connector.sources.webhook import Answer, WebhookSource, unknown_co
 RETRY_SECONDS = 30
 LETTERS_SHOWN = 100
 SHOWN_BODY_BYTES = 4_096
+ORDERS = 'Send {"replay": [1, 2]}, {"replay": "all"}, {"discard": [1]} or {"resume": true}.'
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,11 @@ class Front(Protocol):
         ...
 
     async def health(self) -> Answer:
-        """Say how things stand."""
+        """Say whether events are taken in."""
+        ...
+
+    async def status(self) -> Answer:
+        """Say how things stand, for who may know."""
         ...
 
     async def letters(self) -> Answer:
@@ -56,7 +61,7 @@ class Order(Struct, forbid_unknown_fields=True):
     What a person asks for, one of these.
     """
 
-    replay: list[int] | str | None = None
+    replay: list[int] | Literal["all"] | None = None
     """Ids of dead letters, or ``all``."""
     discard: list[int] | None = None
     resume: bool = False
@@ -67,7 +72,9 @@ class Open:
     The app, with settings that can be used.
     """
 
-    def __init__(self, source: WebhookSource, drain: Drain, *, connector: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, source: WebhookSource, drain: Drain, *, connector: str, clock: Callable[[], float]
+    ) -> None:
         self._source, self._drain, self._connector, self._clock = source, drain, connector, clock
 
     async def webhook(
@@ -96,7 +103,18 @@ class Open:
 
     async def health(self) -> Answer:
         """
-        See ``Front``: 200 while events can be taken in, though a destination may wait.
+        See ``Front``: 200 while they are, though a destination may wait.
+        """
+        answer = await self.status()
+        if answer.status != 200:
+            told = problem("unavailable", "The storage account of this function app cannot be used.")
+            return _problem(told, {"retry-after": str(RETRY_SECONDS)})
+        standing = json.decode(answer.body, type=dict[str, Any])
+        return _json(200, {"status": standing["status"]})
+
+    async def status(self) -> Answer:
+        """
+        See ``Front``.
         """
         try:
             return _json(200, await asyncio.to_thread(self._standing))
@@ -120,8 +138,9 @@ class Open:
         try:
             order = json.decode(body, type=Order)
         except (DecodeError, ValidationError) as error:
-            action = 'Send {"replay": [1, 2]}, {"replay": "all"}, {"discard": [1]} or {"resume": true}.'
-            return _problem(problem("invalid-input", f"The order cannot be read: {error}.", action))
+            return _problem(problem("invalid-input", f"The order cannot be read: {error}.", ORDERS))
+        if (order.replay is None) + (order.discard is None) + (not order.resume) != 2:
+            return _problem(problem("invalid-input", "One order at a time is taken.", ORDERS))
         try:
             return _json(200, await self._done(order))
         except ConnectorError as error:
@@ -134,11 +153,11 @@ class Open:
         if order.discard is not None:
             return {"discarded": await self._drain.discard(order.discard)}
         ids = order.replay if isinstance(order.replay, list) else None
-        if ids is None and order.replay != "all":
-            return {"replayed": None}
         return structs.asdict(await self._drain.replay(ids))
 
     def _standing(self) -> dict[str, Any]:
+        if not self._drain.exists():
+            return {"status": "ok", "spool": {"bodies": 0, "oldest_seconds": 0}}
         journal = self._drain.view()
         stats, waiting = journal.stats(), self._drain.spool.waiting()
         checkpoint, hold = journal.checkpoint(self._drain.name), journal.hold(self._drain.name)
@@ -176,7 +195,9 @@ class Closed:
         See ``Front``. What is wrong is not told to senders, of whom nothing is known.
         """
         told = problem(
-            "unavailable", "This function app is not set up.", "Look at /healthz or the app's log for the cause."
+            "unavailable",
+            "This function app is not set up.",
+            "Look at /healthz or the app's log for the cause.",
         )
         return _problem(told, {"retry-after": str(RETRY_SECONDS)})
 
@@ -194,6 +215,12 @@ class Closed:
         See ``Front``; names the setting, never its value.
         """
         return _problem(problem("unavailable", self._error.message, self._error.action))
+
+    async def status(self) -> Answer:
+        """
+        See ``Front``.
+        """
+        return await self.health()
 
     async def letters(self) -> Answer:
         """
@@ -225,4 +252,3 @@ def _problem(known: Problem, headers: Mapping[str, str] | None = None) -> Answer
 
 def _refusal(error: ConnectorError) -> Answer:
     return _problem(problems.of_error(error))
-

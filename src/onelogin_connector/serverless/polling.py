@@ -103,7 +103,9 @@ class BlobProgress:
         """
         See ``Progress``.
         """
-        due = [each for each in self._kept.hours.values() if each.due_us is not None and each.due_us <= now_us]
+        due = [
+            each for each in self._kept.hours.values() if each.due_us is not None and each.due_us <= now_us
+        ]
         return min(due, key=lambda each: (each.due_us or 0, each.hour), default=None)
 
     def reopen(self, hours: Iterable[int], due_us: int) -> list[SweptHour]:
@@ -162,4 +164,3 @@ async def poll(
             break
     paused = poller.status.state is State.PAUSED
     progress.wait(clock() + (PAUSE_SECONDS if paused else POLL_SECONDS), poller.status.error)
-

@@ -87,13 +87,13 @@ class Spool:
         except ConnectorError as error:
             raise Unavailable(error.message, action=error.action) from error
 
-    def waiting(self) -> list[Blob]:
+    def waiting(self, *, limit: int = BODIES_AT_ONCE) -> list[Blob]:
         """
-        Return bodies that wait, in no order that means anything: as many as are taken in together.
+        Return bodies that wait, in no order that means anything: as many as are taken in together, at most.
         """
         found: list[Blob] = []
         size = 0
-        for blob in self._container.blobs(self._prefix, limit=BODIES_AT_ONCE):
+        for blob in self._container.blobs(self._prefix, limit=limit):
             size += blob.size_bytes
             if found and size > BYTES_AT_ONCE:
                 break
@@ -144,4 +144,6 @@ class Spool:
 
 def _received_us(metadata: Mapping[str, str], changed_at: float) -> int:
     text = metadata.get("received_us", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else int(changed_at * 1_000_000)
+    return (
+        int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else int(changed_at * 1_000_000)
+    )

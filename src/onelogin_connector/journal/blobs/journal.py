@@ -267,12 +267,18 @@ class BlobJournal:
 
         return await self._transact(run) if hours else 0
 
+    @property
+    def is_untidy(self) -> bool:
+        """
+        Whether it is time to look for blobs that nobody names.
+        """
+        return self._clock() - self._now().swept_at >= SWEEP_SECONDS
+
     async def tidy(self) -> int:
         """
         Remove blobs that nobody names, a few times a day; returns how many there were.
         """
-        head = self._now()
-        if self._clock() - head.swept_at < SWEEP_SECONDS:
+        if not self.is_untidy:
             return 0
         orphans = await asyncio.to_thread(self._orphans)
 

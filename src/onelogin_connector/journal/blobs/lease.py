@@ -74,9 +74,12 @@ class Lease:
                 self._container.release(self._name, self.proof)
 
 
-def take(container: Container, name: str) -> Lease:
+def take(container: Container, name: str, *, tick: Callable[[], float] = monotonic) -> Lease:
     """
     Take the lease.
+
+    Args:
+        tick: Seconds that never jump.
 
     Raises:
         Busy: Somebody else has it.
@@ -87,4 +90,4 @@ def take(container: Container, name: str) -> Lease:
             f"Somebody else is working on {name} at the moment.",
             action="Nothing is to be done: it has its turn within a minute.",
         )
-    return Lease(container, name, proof)
+    return Lease(container, name, proof, tick=tick)

@@ -118,7 +118,11 @@ def whole(kept: Kept, read: Read) -> DeadLetter:
         return kept.letter
     document: dict[str, Any] = json.decode(text)
     encoded = document.get("body_base64")
-    body = str(document.get("body", "")).encode("utf-8", "surrogatepass") if encoded is None else b64decode(encoded)
+    body = (
+        str(document.get("body", "")).encode("utf-8", "surrogatepass")
+        if encoded is None
+        else b64decode(encoded)
+    )
     return structs.replace(kept.letter, body=body)
 
 

@@ -198,7 +198,9 @@ class Tree:
         """
         Return how many keys there are.
         """
-        return sum(len(page.keys) if page.loaded else page.leaf.keys if page.leaf else 0 for page in self._pages)
+        return sum(
+            len(page.keys) if page.loaded else page.leaf.keys if page.leaf else 0 for page in self._pages
+        )
 
     def flush(self, write: Callable[[bytes], str]) -> tuple[list[Leaf], list[str]]:
         """

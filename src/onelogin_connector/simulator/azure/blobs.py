@@ -115,9 +115,7 @@ class BlobService:
         )
         return Reply(200, {"content-type": "application/xml"}, text.encode())
 
-    def _put(
-        self, blobs: dict[str, StoredBlob], name: str, headers: Mapping[str, str], body: bytes
-    ) -> Reply:
+    def _put(self, blobs: dict[str, StoredBlob], name: str, headers: Mapping[str, str], body: bytes) -> Reply:
         known = blobs.get(name)
         refusal = self._refused(known, headers)
         if refusal:
@@ -129,7 +127,11 @@ class BlobService:
         }
         made = StoredBlob(body, self._new_etag(), self._clock(), metadata)
         if known:
-            made.lease, made.lease_seconds, made.lease_ends = known.lease, known.lease_seconds, known.lease_ends
+            made.lease, made.lease_seconds, made.lease_ends = (
+                known.lease,
+                known.lease_seconds,
+                known.lease_ends,
+            )
         blobs[name] = made
         return Reply(201, _head(made))
 
@@ -221,5 +223,7 @@ def _row(name: str, blob: StoredBlob) -> str:
 
 
 def _error(status: int, code: str) -> Reply:
-    text = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'
+    text = (
+        f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'
+    )
     return Reply(status, {"x-ms-error-code": code, "content-type": "application/xml"}, text.encode())

@@ -10,8 +10,8 @@ from msgspec import Struct, structs
 from onelogin_connector.errors import BadRecord, Unavailable
 from onelogin_connector.event import Event, Way, read
 from onelogin_connector.journal.base import Keeper, NewDeadLetter, Receipt
-from onelogin_connector.sources.polling.base import DAY_US, HOUR_US, MINUTE_US, SECOND_US, Events
 from onelogin_connector.marks import Listing
+from onelogin_connector.sources.polling.base import DAY_US, HOUR_US, MINUTE_US, SECOND_US, Events
 
 WIDENED_US = SECOND_US
 """``since`` and ``until`` are worded as exclusive, and nobody shows whether they are."""
