@@ -16,6 +16,7 @@ from typing import Any
 
 import azure.functions as func
 import httpx2
+from msgspec import structs
 from azure.functions.timer import TimerRequest as Timer
 from msgspec.json import decode
 
@@ -37,6 +38,8 @@ from onelogin_connector.simulator.azure.subscription import (
 )
 from onelogin_connector.simulator.azure.trouble import Fault, Trouble
 from onelogin_connector.simulator.azure.wire import Wire
+from onelogin_connector.simulator.credential import CLIENT_ID as API_ID
+from onelogin_connector.simulator.credential import CLIENT_SECRET as API_SECRET
 from onelogin_connector.sinks import data_collector, logs_ingestion
 from tests.blob_account import Killed, blob_container, connection
 
@@ -82,9 +85,14 @@ class Process:
         container = blob_container(world.blobs, self._storage_step)
         transport = _Between(Wire(world.api), self._outside_step)
         if world.api_transport is not None:
-            transport = _Routed(transport, world.api_transport)
+            transport = _Routed(transport, world)
         self.front = build(
-            world.settings, container, clock=world.clock, transport=transport, tick=world.clock
+            world.settings,
+            container,
+            clock=world.clock,
+            transport=transport,
+            tick=world.clock,
+            sleep=world.sleep,
         )
         self.module = function_app(self.front)
         self.functions = {each.get_function_name(): each for each in self.module.app.get_functions()}
@@ -153,24 +161,18 @@ class FunctionWorld:
     What lies around the app, and what came of it.
     """
 
-    def __init__(self, kind: str = "data_collector", *, api_transport: Any = None, **azure: Any) -> None:
-        """
-        Set the stage.
-
-        Args:
-            api_transport: OneLogin's API; the app polls it.
-        """
+    def __init__(self, kind: str = "data_collector") -> None:
         self.now = NOW
-        self.subscription = Subscription(clock=self.clock, **azure)
+        self.subscription = Subscription(clock=self.clock, sleep=self.sleep)
         self.api = Api(self.subscription)
         self.blobs = BlobService(clock=self.clock)
-        self.api_transport = api_transport
+        self.api_transport: Any = None
+        self.api_calls = 0
         self.settings = FunctionSettings(
             tokens=(Secret(TOKEN), Secret("another-token-during-rotation")),
             storage=ByConnection(Secret(connection())),
             container="onelogin-connector",
             sink=_sink(kind),
-            api=None if api_transport is None else ApiSettings(URL, Secret("id"), Secret("secret")),
         )
         self.acknowledged: list[bytes] = []
         self.steps: list[str] = []
@@ -186,6 +188,17 @@ class FunctionWorld:
     def clock(self) -> float:
         """Return the moment."""
         return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += max(0.0, seconds)
+        await asyncio.sleep(0)
+
+    def poll(self, transport: Any) -> None:
+        """Let the app list a OneLogin account too."""
+        self.api_transport = transport
+        api = ApiSettings(URL, Secret(API_ID), Secret(API_SECRET))
+        self.settings = structs.replace(self.settings, api=api)
 
     def start(self) -> Process:
         """Start an instance."""
@@ -279,10 +292,12 @@ class _Routed(httpx2.AsyncBaseTransport):
     Brings calls of OneLogin's API there, and all others to Azure.
     """
 
-    def __init__(self, azure: httpx2.AsyncBaseTransport, onelogin: httpx2.AsyncBaseTransport) -> None:
-        self._azure, self._onelogin = azure, onelogin
+    def __init__(self, azure: httpx2.AsyncBaseTransport, world: FunctionWorld) -> None:
+        self._azure, self._world = azure, world
 
     async def handle_async_request(self, request: Any) -> Any:
         # both have a sign-in of their own
         is_onelogin = request.url.path.startswith(("/auth/", "/api/1/", "/api/2/"))
-        return await (self._onelogin if is_onelogin else self._azure).handle_async_request(request)
+        self._world.api_calls += is_onelogin
+        transport = self._world.api_transport if is_onelogin else self._azure
+        return await transport.handle_async_request(request)

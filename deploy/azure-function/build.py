@@ -23,14 +23,23 @@ LIBRARIES = Path(".python_packages", "lib", "site-packages")
 """Where Azure's worker looks for what comes with a package."""
 
 OWN = ("function_app.py", "host.json")
-PARTS_LEFT_OUT = frozenset({"cli", "detections", "kql", "service", "simulator", "state", "store", "testing", "web"})
+PARTS_LEFT_OUT = frozenset(
+    {"cli", "detections", "kql", "service", "simulator", "state", "store", "testing", "web"}
+)
 """Parts of the program that the function app does not use; they need libraries that are not here."""
 
 FILES_LEFT_OUT = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json"})
 FOLDERS_LEFT_OUT = frozenset({"__pycache__", "bin", "tests"})
 
 PYTHON = "3.11"
-PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014", "manylinux_2_5")
+PLATFORMS = (
+    "manylinux_2_28",
+    "manylinux_2_27",
+    "manylinux_2_24",
+    "manylinux_2_17",
+    "manylinux2014",
+    "manylinux_2_5",
+)
 """Newest first; the oldest system that Azure runs Python 3.11 on has glibc 2.31."""
 
 
@@ -38,24 +47,47 @@ def installer() -> list[str]:
     """
     Return the command that installs wheels for another machine: this environment's pip, or uv.
     """
-    if not subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+    if not subprocess.run(
+        [sys.executable, "-m", "pip", "--version"], capture_output=True, check=False
+    ).returncode:
         platforms = [f"--platform={name}_x86_64" for name in PLATFORMS]
         abis = [f"--abi={name}" for name in ("cp311", "abi3", "none")]
         return [
-            *(sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--no-compile"),
+            *(
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--no-compile",
+            ),
             *("--implementation=cp", f"--python-version={PYTHON}", *platforms, *abis),
         ]
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if uv is None:
         sys.exit("make function-zip needs pip in .venv, or uv: https://docs.astral.sh/uv")
-    return [uv, "pip", "install", "--no-deps", f"--python-version={PYTHON}", "--python-platform=x86_64-manylinux_2_28"]
+    return [
+        uv,
+        "pip",
+        "install",
+        "--no-deps",
+        f"--python-version={PYTHON}",
+        "--python-platform=x86_64-manylinux_2_28",
+    ]
 
 
 def install(folder: Path) -> None:
     """
     Fill a folder with the locked libraries.
     """
-    options = ["--quiet", "--only-binary=:all:", "--require-hashes", f"--target={folder}", f"--requirement={LOCK}"]
+    options = [
+        "--quiet",
+        "--only-binary=:all:",
+        "--require-hashes",
+        f"--target={folder}",
+        f"--requirement={LOCK}",
+    ]
     subprocess.run([*installer(), *options], check=True)
 
 

@@ -23,7 +23,8 @@ def response(answer: Answer) -> func.HttpResponse:
     """
     Return an answer in the form that Azure Functions wants.
     """
-    return func.HttpResponse(answer.body, status_code=answer.status, headers=answer.headers)
+    kind = answer.headers.get("content-type")
+    return func.HttpResponse(answer.body, status_code=answer.status, headers=answer.headers, mimetype=kind)
 
 
 async def received(request: func.HttpRequest, connector: str = "") -> func.HttpResponse:

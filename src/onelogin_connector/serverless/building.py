@@ -2,14 +2,15 @@
 From settings to the functions: where the parts of the function app are constructed.
 """
 
-from collections.abc import Callable, Mapping
-from time import time
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic, time
 from typing import Any
 
 from httpx2 import AsyncBaseTransport
 
 from onelogin_connector.azure.blobs import Container
-from onelogin_connector.config.function import Api, ByConnection, FunctionSettings, load
+from onelogin_connector.config.function import ByConnection, FunctionSettings, load
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.client import OneLogin
@@ -44,14 +45,16 @@ def build(
     *,
     clock: Callable[[], float] = time,
     transport: AsyncBaseTransport | None = None,
-    tick: Callable[[], float] | None = None,
+    tick: Callable[[], float] = monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Open:
     """
     Construct the app over a container.
 
     Args:
         transport: In place of the network towards Azure Monitor and OneLogin, for tests.
-        tick: Seconds that never jump; None for those of the machine.
+        tick: Seconds that never jump.
+        sleep: How the pace towards OneLogin's API is kept.
     """
     spool = Spool(settings.connector, spooled, clock=clock)
     hashes = [token_hash(token.reveal()) for token in settings.tokens]
@@ -61,9 +64,18 @@ def build(
         sink = logs_ingestion.LogsIngestion(settings.sink, clock=clock, transport=transport)
     else:
         sink = data_collector.DataCollector(settings.sink, clock=clock, transport=transport)
-    client = None if settings.api is None else _client(settings.api, clock, transport)
-    more = {} if tick is None else {"tick": tick}
-    drain = Drain(spool, spooled, sink, name=sink.name, client=client, clock=clock, **more)
+    client = None
+    if settings.api is not None:
+        client = OneLogin(
+            api_url=settings.api.url,
+            client_id=settings.api.client_id,
+            client_secret=settings.api.client_secret,
+            budget=Budget(BUDGET_SHARE, clock=tick, sleep=sleep),
+            clock=clock,
+            sleep=sleep,
+            transport=transport,
+        )
+    drain = Drain(spool, spooled, sink, name=sink.name, client=client, clock=clock, tick=tick)
     return Open(source, drain, connector=settings.connector, clock=clock)
 
 
@@ -85,14 +97,3 @@ def container(settings: FunctionSettings) -> Container:
     if isinstance(storage, ByConnection):
         return BlobContainer.from_connection(storage.connection.reveal(), settings.container)
     return BlobContainer.by_identity(str(storage.address), settings.container, storage.client_id)
-
-
-def _client(api: Api, clock: Callable[[], float], transport: AsyncBaseTransport | None) -> OneLogin:
-    return OneLogin(
-        api_url=api.url,
-        client_id=api.client_id,
-        client_secret=api.client_secret,
-        budget=Budget(BUDGET_SHARE),
-        clock=clock,
-        transport=transport,
-    )
