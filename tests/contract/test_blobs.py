@@ -204,7 +204,7 @@ def test_every_failure_is_one_of_ours(reply: Reply | Exception, error: type[Conn
         assert "devstoreaccount1/onelogin-connector" in str(raised.value)
 
 
-@pytest.mark.parametrize("text", ["nonsense", "AccountName=x;AccountKey=%%;EndpointSuffix=y", ""])
+@pytest.mark.parametrize("text", ["nonsense", ""])
 def test_a_connection_string_that_is_none(text: str) -> None:
     """It is named, and not repeated."""
     with pytest.raises(ConfigError):

@@ -337,9 +337,11 @@ async def test_what_is_spooled_is_what_was_read(world):
     """A body is written in its simplest form; reading it again gives the same records, whatever they hold."""
     app = world.start()
     odd = [
-        '{"uuid":"%s","event_timestamp":"2026-11-20 18:00:00 UTC","notes":"half \\ud83d"}' % UUID.format(1),
+        '{"uuid":"%s","event_timestamp":"2026-11-20 18:00:00 UTC","notes":"half \\ud83d"}'.replace(
+            "%s", UUID.format(1)
+        ),
         '{"id": 12345678901234567890, "created_at": "2026-11-20T18:00:00.123Z", "event": {"event": {}}}',
-        '{"event": {"uuid": "%s", "notes": "é \\u0000"}}' % UUID.format(2),
+        '{"event": {"uuid": "%s", "notes": "é \\u0000"}}'.replace("%s", UUID.format(2)),
     ]
     sent = "\n".join(odd).encode()
     assert decode((await app.post(sent)).get_body())["new"] == 3

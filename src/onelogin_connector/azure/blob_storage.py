@@ -17,7 +17,6 @@ from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
-    ResourceModifiedError,
     ResourceNotFoundError,
 )
 from azure.identity import ManagedIdentityCredential
@@ -44,6 +43,8 @@ ONE_CALL_BYTES = 64 << 20
 
 NO_CONTAINER = "ContainerNotFound"
 REFUSED = frozenset({401, 403})
+CONTENDED = frozenset({409, 412})
+"""Somebody else was first, or holds the lease. The library has classes for some of these codes only."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,7 +84,7 @@ def _ours(error: Exception, place: str) -> ConnectorError:
     Return what a failure means; the library's own words may hold signatures, so only its code is repeated.
     """
     status = getattr(error, "status_code", None)
-    code = str(getattr(error, "error_code", None) or type(error).__name__)
+    code = _code(error) or type(error).__name__
     if isinstance(error, ClientAuthenticationError) or status in REFUSED:
         return Unauthorized(
             f"The storage {place} refuses this app's credential ({status or 'no token'}, {code}).",
@@ -160,9 +161,9 @@ class BlobContainer:
                     overwrite=False,  # one call with If-None-Match: *
                     metadata=dict(metadata or {}),
                 )
-            except (ResourceExistsError, ResourceModifiedError):
-                return False
-            except ResourceNotFoundError as error:
+            except HttpResponseError as error:
+                if error.status_code in CONTENDED:
+                    return False
                 if attempt == 2 or _code(error) != NO_CONTAINER:
                     raise
                 with suppress(ResourceExistsError):
@@ -186,7 +187,9 @@ class BlobContainer:
                 match_condition=MatchConditions.IfNotModified,
                 **options,
             )
-        except (ResourceModifiedError, ResourceExistsError, ResourceNotFoundError) as error:
+        except HttpResponseError as error:
+            if error.status_code not in CONTENDED | {404}:
+                raise
             raise _lost(name, error) from error
         return _bare(answer["etag"])
 
@@ -212,7 +215,9 @@ class BlobContainer:
             only = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
         try:
             self._blob(name).delete_blob(**only)
-        except (ResourceNotFoundError, ResourceModifiedError, ResourceExistsError):
+        except HttpResponseError as error:
+            if error.status_code not in CONTENDED | {404}:
+                raise
             return False
         return True
 
@@ -237,7 +242,9 @@ class BlobContainer:
         lease = BlobLeaseClient(self._blob(name))
         try:
             lease.acquire(lease_duration=seconds)
-        except (ResourceExistsError, ResourceModifiedError):
+        except HttpResponseError as error:
+            if error.status_code not in CONTENDED:
+                raise
             return None
         return str(lease.id)
 
@@ -248,7 +255,9 @@ class BlobContainer:
         """
         try:
             BlobLeaseClient(self._blob(name), lease_id=lease).renew()
-        except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
+        except HttpResponseError as error:
+            if error.status_code not in CONTENDED | {404}:
+                raise
             raise _lost(name, error) from error
 
     @_translated
@@ -256,8 +265,11 @@ class BlobContainer:
         """
         See ``Container``.
         """
-        with suppress(ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
+        try:
             BlobLeaseClient(self._blob(name), lease_id=lease).release()
+        except HttpResponseError as error:
+            if error.status_code not in CONTENDED | {404}:
+                raise
 
     def close(self) -> None:
         """
@@ -269,9 +281,9 @@ class BlobContainer:
         return self._client.get_blob_client(name)
 
 
-def _code(error: HttpResponseError) -> str:
+def _code(error: Exception) -> str:
     code = getattr(error, "error_code", "")
-    return str(getattr(code, "value", code))
+    return str(getattr(code, "value", code) or "")
 
 
 def _lost(name: str, error: HttpResponseError) -> Busy:

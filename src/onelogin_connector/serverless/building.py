@@ -20,6 +20,9 @@ from onelogin_connector.sinks import data_collector, logs_ingestion
 from onelogin_connector.sources.spool import Spool
 from onelogin_connector.sources.webhook import WebhookSource, token_hash
 
+SINK = "sentinel"
+"""Name of the one sink, of whichever kind: when the kind changes, what was delivered stays delivered."""
+
 BUDGET_SHARE = 0.5
 """Of an account's hourly calls, as the server's default."""
 
@@ -61,9 +64,9 @@ def build(
     source = WebhookSource(settings.connector, spool, hashes, clock=clock)
     sink: Any
     if isinstance(settings.sink, logs_ingestion.Settings):
-        sink = logs_ingestion.LogsIngestion(settings.sink, clock=clock, transport=transport)
+        sink = logs_ingestion.LogsIngestion(settings.sink, name=SINK, clock=clock, transport=transport)
     else:
-        sink = data_collector.DataCollector(settings.sink, clock=clock, transport=transport)
+        sink = data_collector.DataCollector(settings.sink, name=SINK, clock=clock, transport=transport)
     client = None
     if settings.api is not None:
         client = OneLogin(
@@ -75,7 +78,7 @@ def build(
             sleep=sleep,
             transport=transport,
         )
-    drain = Drain(spool, spooled, sink, name=sink.name, client=client, clock=clock, tick=tick)
+    drain = Drain(spool, spooled, sink, name=SINK, client=client, clock=clock, tick=tick)
     return Open(source, drain, connector=settings.connector, clock=clock)
 
 

@@ -24,6 +24,7 @@ from onelogin_connector.journal.blobs.head import HEAD, LEAVES, TREES, Head, Hol
 from onelogin_connector.journal.blobs.lease import Lease
 from onelogin_connector.journal.blobs.tables import BlobTables, eight
 from onelogin_connector.journal.blobs.tree import Leaves, Tree
+from onelogin_connector.journal.blobs.written import Written
 from onelogin_connector.journal.hours import Keyring, hours_of, judged
 from onelogin_connector.journal.intake import Intake
 from onelogin_connector.journal.records import Record
@@ -328,7 +329,7 @@ class BlobJournal:
         if lease is None:
             raise Busy("This is a view of the journal, which changes nothing.")
         head, token = self._now(), token_hex(8)
-        written = _Written(self._container, self._leaves, token)
+        written = Written(self._container, self._leaves, token)
         book = letters.Letters(
             self._trees, last=head.last_letter, now=self._clock(), write=written.document, token=token
         )
@@ -376,26 +377,6 @@ class BlobJournal:
         return found[1] if found else None
 
     _document = _fetched
-
-
-class _Written:
-    """
-    Names and stores what one transaction writes.
-    """
-
-    def __init__(self, container: Container, leaves: Leaves, token: str) -> None:
-        self._container, self._leaves, self._token = container, leaves, token
-        self._count = 0
-
-    def leaf(self, body: bytes) -> str:
-        self._count += 1
-        name = f"{LEAVES}{self._token}-{self._count}"
-        self._container.create(name, body)
-        self._leaves.keep(name, body)
-        return name
-
-    def document(self, name: str, body: bytes) -> None:
-        self._container.create(name, body)
 
 
 def prepare(container: Container) -> None:
