@@ -16,7 +16,7 @@ neither of Azure's interfaces can tell a repeat.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from time import monotonic
 
 from msgspec import Struct
@@ -203,14 +203,16 @@ class Drain:
         """
         Hold the lease, with what stands on it.
         """
-        with ExitStack() as held:
-            lease = await asyncio.to_thread(self._taken)
-            held.enter_context(lease.kept())
+        lease = await asyncio.to_thread(self._taken)
+        lease.keep()
+        try:
             journal = await asyncio.to_thread(
                 BlobJournal, self._container, lease, leaves=self._leaves, clock=self._clock
             )
             sending = Sending(self.name, self._sink, journal, may_go_on=lease.require, clock=self._clock)
             yield journal, sending, lease
+        finally:
+            await asyncio.to_thread(lease.end)
 
     def _is_idle(self) -> bool:
         """
@@ -234,7 +236,7 @@ class Drain:
         """
         Take bodies into the journal, then remove them; returns whether there were any.
         """
-        if journal.stats()["backlog_bytes"] > MOST_BACKLOG_BYTES and journal.last_offset > sending.offset:
+        if journal.backlog_bytes > MOST_BACKLOG_BYTES and journal.last_offset > sending.offset:
             return False
         bodies = await asyncio.to_thread(self._bodies)
         if not bodies:
@@ -264,7 +266,7 @@ class Drain:
         except ConnectorError:
             raise
         except Exception as error:  # noqa: BLE001 - an acknowledged body is never dropped, and never in the way
-            raw = b"[" + b",".join(event.raw for event in body.events) + b"]"
+            raw = body.dead.body if body.dead else b"[" + b",".join(event.raw for event in body.events) + b"]"
             reason = f"It could not be taken in: {type(error).__name__}."
             return await journal.append([], self.spool.letter("record", reason, raw))
 
@@ -285,8 +287,7 @@ class Drain:
 
         def goes_on() -> bool:
             lease.require()
-            backlog: int = journal.stats()["backlog_bytes"]
-            return self._tick() < ends and backlog <= MOST_BACKLOG_BYTES
+            return self._tick() < ends and journal.backlog_bytes <= MOST_BACKLOG_BYTES
 
         await poll(self.spool.connector, self._client, journal, progress, goes_on=goes_on, clock=self._clock)
         before = journal.checkpoint(self.name).delivered

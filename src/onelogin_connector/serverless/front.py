@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import DecodeError, Struct, ValidationError, json, structs
 
-from onelogin_connector.errors import ConnectorError
+from onelogin_connector.errors import ConnectorError, Unavailable
 from onelogin_connector.journal.base import DeadLetter
 from onelogin_connector.serverless.draining import Drain, Drained
 from onelogin_connector.sources import problems
@@ -117,7 +117,10 @@ class Open:
         See ``Front``.
         """
         try:
-            return _json(200, await asyncio.to_thread(self._standing))
+            try:
+                return _json(200, await asyncio.to_thread(self._standing))
+            except Unavailable:  # a drain that commits meanwhile takes away what was about to be read
+                return _json(200, await asyncio.to_thread(self._standing))
         except ConnectorError as error:
             return _refusal(error)
 

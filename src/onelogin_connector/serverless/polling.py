@@ -2,6 +2,7 @@
 How far the poller has come, in a blob, and a poll that ends when nothing more is due.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from msgspec import DecodeError, Struct, field, json, structs
@@ -157,10 +158,12 @@ async def poll(
         Busy: Somebody else has taken over.
     """
     poller = Poller(connector, client, journal, progress, webhooks_on=True, clock=clock)
-    while goes_on():
+    while await asyncio.to_thread(goes_on):
         if await poller.step() > 0:
             break
         if poller.status.state in {State.PAUSED, State.RETRYING}:
             break
     paused = poller.status.state is State.PAUSED
-    progress.wait(clock() + (PAUSE_SECONDS if paused else POLL_SECONDS), poller.status.error)
+    await asyncio.to_thread(
+        progress.wait, clock() + (PAUSE_SECONDS if paused else POLL_SECONDS), poller.status.error
+    )

@@ -5,6 +5,7 @@ What the delivery loop of the server does within one process is done here within
 long, is kept in the journal, so that the next call knows.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -84,14 +85,16 @@ class Sending:
             return False
         await self._progress.settle()
         limits = self._sink.limits
-        records = self._journal.read(self.offset, records=limits.records, size_bytes=limits.size_bytes)
+        records = await asyncio.to_thread(
+            self._journal.read, self.offset, records=limits.records, size_bytes=limits.size_bytes
+        )
         batch = cut(records, limits, wants_twins=self._sink.wants_twins)
         if batch is None:
             return False
-        self._may_go_on()
+        await asyncio.to_thread(self._may_go_on)
         try:
             sent, refused = await self._outlet.offer(batch)
-        except ConnectorError as error:
+        except Exception as error:  # noqa: BLE001 - as in the delivery loop: whatever a sink raises is a reason to wait
             await self._failed(error)
             return False
         outcome = self._progress.judge(sent, refused)
@@ -116,7 +119,7 @@ class Sending:
         accepted = 0
         for letter in letters:
             entry = entry_of(letter, self._journal, wants_twins=self._sink.wants_twins)
-            self._may_go_on()
+            await asyncio.to_thread(self._may_go_on)
             _, refused = await self._outlet.offer(Batch((entry,), Offset(0)))
             if refused:
                 again = self._progress.letter(entry, refused[0])
@@ -133,7 +136,7 @@ class Sending:
         row = self._progress.refused_in_a_row
         await self._journal.set_hold(self.name, Hold(refused_in_a_row=row))
 
-    async def _failed(self, error: ConnectorError) -> None:
+    async def _failed(self, error: Exception) -> None:
         failures = self._journal.hold(self.name).failures + 1
         if isinstance(error, Unauthorized | ConfigError):
             wait = CREDENTIAL_SECONDS
@@ -141,7 +144,8 @@ class Sending:
             asked = error.after_seconds if isinstance(error, Unavailable) else None
             wait = backoff_seconds(failures, asked_seconds=asked)
         row = self._progress.refused_in_a_row
-        await self._hold(Hold(str(error)[:LONGEST_ERROR], self._clock() + wait, failures, row))
+        text = str(error) if isinstance(error, ConnectorError) else f"{type(error).__name__}: {error}"
+        await self._hold(Hold(text[:LONGEST_ERROR], self._clock() + wait, failures, row))
 
     async def _hold(self, hold: Hold) -> None:
         _log.warning(

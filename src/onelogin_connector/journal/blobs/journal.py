@@ -95,6 +95,13 @@ class BlobJournal:
         """
         return Offset(self._now().last_offset)
 
+    @property
+    def backlog_bytes(self) -> int:
+        """
+        Bytes of the records that are held.
+        """
+        return sum(leaf.size_bytes for leaf in self._now().trees.get("log", []))
+
     async def append(
         self, events: Sequence[Event], dead: NewDeadLetter | None = None, *, accept_duplicates: bool = False
     ) -> Receipt:
@@ -218,7 +225,7 @@ class BlobJournal:
 
     def stats(self) -> dict[str, Any]:
         """
-        See ``Journal``; ``bytes`` are those of all leaves, ``backlog_bytes`` those of the log.
+        See ``Journal``; ``bytes`` are those of all leaves.
         """
         head = self._now()
         first = self._trees["log"].seek(b"")
@@ -228,7 +235,6 @@ class BlobJournal:
             "first_offset": int.from_bytes(first[0], "big") if first else 0,
             "last_offset": head.last_offset,
             "bytes": sum(leaf.size_bytes for leaf in listed),
-            "backlog_bytes": sum(leaf.size_bytes for leaf in head.trees.get("log", [])),
             "free_bytes": 1 << 50,
             "dead_letters": self._trees["letters"].count(),
             "sync_seconds": 0.0,

@@ -2,8 +2,8 @@
 The right to write, held by one at a time.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Thread
 from time import monotonic
 
@@ -29,6 +29,7 @@ class Lease:
         self._container, self._name, self._tick = container, name, tick
         self._renewed_at = tick()
         self._over = Event()
+        self._keeper = Thread(target=self._renew_until_over, name="lease", daemon=True)
 
     def require(self) -> None:
         """
@@ -52,26 +53,26 @@ class Lease:
         self._container.renew(self._name, self.proof)
         self._renewed_at = began
 
-    def _keep(self) -> None:
+    def _renew_until_over(self) -> None:
         while not self._over.wait(RENEW_SECONDS):
             # who needs it asks ``require``, and every commit shows it in any case
             with suppress(ConnectorError):
                 self.renew()
 
-    @contextmanager
-    def kept(self) -> Iterator[None]:
+    def keep(self) -> None:
         """
-        Renew it in the background, and give it back at the end.
+        Renew it in the background from now on.
         """
-        keeper = Thread(target=self._keep, name="lease", daemon=True)
-        keeper.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            keeper.join()
-            with suppress(ConnectorError):
-                self._container.release(self._name, self.proof)
+        self._keeper.start()
+
+    def end(self) -> None:
+        """
+        Give it back.
+        """
+        self._over.set()
+        self._keeper.join()
+        with suppress(ConnectorError):
+            self._container.release(self._name, self.proof)
 
 
 def take(container: Container, name: str, *, tick: Callable[[], float] = monotonic) -> Lease:

@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from threading import Lock
 
 from msgspec import Struct, msgpack
 
@@ -38,7 +39,7 @@ class Leaf(Struct, frozen=True, array_like=True):
 
 class Leaves:
     """
-    Reads leaves, and keeps the latest in memory.
+    Reads leaves, and keeps the latest in memory. Threads may share it.
     """
 
     def __init__(self, fetch: Callable[[str], bytes | None], *, most_bytes: int = CACHE_BYTES) -> None:
@@ -51,6 +52,7 @@ class Leaves:
         self._fetch, self._most_bytes = fetch, most_bytes
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
+        self._lock = Lock()
 
     def read(self, name: str) -> bytes:
         """
@@ -59,10 +61,11 @@ class Leaves:
         Raises:
             Unavailable: There is none.
         """
-        body = self._held.get(name)
-        if body is not None:
-            self._held.move_to_end(name)
-            return body
+        with self._lock:
+            body = self._held.get(name)
+            if body is not None:
+                self._held.move_to_end(name)
+                return body
         fetched = self._fetch(name)
         if fetched is None:
             raise Unavailable(
@@ -77,17 +80,19 @@ class Leaves:
         """
         Remember what was just written or read.
         """
-        self._bytes += len(body) - len(self._held.pop(name, b""))
-        self._held[name] = body
-        while self._bytes > self._most_bytes and len(self._held) > 1:
-            _, dropped = self._held.popitem(last=False)
-            self._bytes -= len(dropped)
+        with self._lock:
+            self._bytes += len(body) - len(self._held.pop(name, b""))
+            self._held[name] = body
+            while self._bytes > self._most_bytes and len(self._held) > 1:
+                _, dropped = self._held.popitem(last=False)
+                self._bytes -= len(dropped)
 
     def forget(self, name: str) -> None:
         """
         Let go of a leaf that was removed.
         """
-        self._bytes -= len(self._held.pop(name, b""))
+        with self._lock:
+            self._bytes -= len(self._held.pop(name, b""))
 
 
 @dataclass(slots=True)
