@@ -213,9 +213,7 @@ class BlobJournal:
         """
         See ``Journal``.
         """
-        return await self._transact(
-            lambda tables: sum(tables.letters.discard(id, self._document) for id in ids)
-        )
+        return await self._transact(lambda tables: sum(tables.letters.discard(id) for id in ids))
 
     def counts(self) -> Mapping[str, ConnectorCounts]:
         """

@@ -17,7 +17,7 @@ from onelogin_connector.journal.letters import letter_key
 
 LETTERS = "dead-letters/"
 
-RING_LETTERS = 1_000
+RING_LETTERS = 500
 """Requests that hold no JSON; each is a blob."""
 
 Write = Callable[[str, bytes], None]
@@ -32,6 +32,8 @@ class Kept(Struct, frozen=True):
     letter: DeadLetter
     """Without its body."""
     blob: str
+    key: bytes
+    """By which a repeat is found."""
 
 
 class Letters:
@@ -69,12 +71,12 @@ class Letters:
         new = DeadLetter(id=self.last, at=self._now, **structs.asdict(letter))
         name = f"{LETTERS}{self.last:010d}-{self._token}.json"
         self._write(name, _document(new))
-        self._letters.put(place, msgpack.encode(Kept(structs.replace(new, body=b""), name)))
+        self._letters.put(place, msgpack.encode(Kept(structs.replace(new, body=b""), name, key)))
         self._keys.put(key, place)
         if letter.kind == "request":
             self._turn()
 
-    def discard(self, id: int, read: Read) -> bool:
+    def discard(self, id: int) -> bool:
         """
         Remove a dead letter; returns whether there was one.
         """
@@ -82,11 +84,13 @@ class Letters:
         value = self._letters.get(place)
         if value is None:
             return False
-        kept = msgpack.decode(value, type=Kept)
-        self._letters.remove(place)
-        self._keys.remove(letter_key(whole(kept, read)))
-        self.garbage.append(kept.blob)
+        self._drop(place, msgpack.decode(value, type=Kept))
         return True
+
+    def _drop(self, place: bytes, kept: Kept) -> None:
+        self._letters.remove(place)
+        self._keys.remove(kept.key)
+        self.garbage.append(kept.blob)
 
     def _turn(self) -> None:
         """
@@ -97,8 +101,7 @@ class Letters:
         kept = [(place, msgpack.decode(value, type=Kept)) for place, value in self._letters.pairs()]
         requests = [each for each in kept if each[1].letter.kind == "request"]
         for place, each in requests[: max(0, len(requests) - RING_LETTERS)]:
-            self._letters.remove(place)
-            self.garbage.append(each.blob)
+            self._drop(place, each)
 
 
 def listed(tree: Tree, *, after: int, limit: int) -> list[Kept]:
