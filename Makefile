@@ -44,13 +44,14 @@ check: $(STAMP) ## check format, lint, types, documentation and the direction of
 	@$(PYTHON) -m ruff format --check --quiet --diff .
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_architecture.py
+	@$(PYTHON) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_architecture.py tests/unit/test_sentinel_package.py
 
 fix: $(STAMP) ## format, and mend what the linter can mend
 	@$(PYTHON) -m ruff check --quiet --fix . ; $(PYTHON) -m ruff format .
 
-docs: $(STAMP) ## write the generated pages of docs/ anew
+docs: $(STAMP) ## write the generated pages of docs/ and the package of deploy/sentinel anew
 	@$(PYTHON) docs/generate.py
+	@$(PYTHON) -m deploy.sentinel.build
 
 lock: ## resolve requirements/*.txt anew (needs uv; ARGS=--upgrade for newer versions)
 	@command -v uv >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv' >&2; exit 1; }

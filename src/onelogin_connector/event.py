@@ -82,7 +82,7 @@ class Kind(IntEnum):
     """A twin that belongs to another entry now, because a better match has come for the one it had."""
 
 
-class Fields(Struct):
+class Fields(Struct, gc=False):
     """
     The fields by which an event is recognised, as loosely typed as they arrive.
     """
@@ -126,7 +126,7 @@ class Fields(Struct):
     user_name: Any = None
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """
     One audit record on its way into the journal.
     """
@@ -153,7 +153,7 @@ class Event(Struct, frozen=True):
     """The JSON object as received."""
 
 
-class Entry(Struct, frozen=True, array_like=True):
+class Entry(Struct, frozen=True, array_like=True, gc=False):
     """
     A journal record: an event, a twin of one, or a changed repeat.
     """

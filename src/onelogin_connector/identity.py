@@ -67,13 +67,16 @@ DETAILS = (
 DETAIL_BYTES = 9  # one for the field's place in DETAILS, eight of its value's hash
 CORRELATION = "Correlation_id"
 
+KEPT = 16_384  # names of users, applications and policies, addresses and notes come again and again
+LONGEST_KEPT = 256  # characters; many long texts would cost gigabytes
+
 _PREFIX = {channel: f"{channel}\0".encode() for channel in Channel}
 _fingerprint_of = attrgetter(*FINGERPRINT)
 _details_of = attrgetter(*DETAILS)
 _encode = json.Encoder(order="sorted").encode
 
 
-class Keys(Struct, frozen=True):
+class Keys(Struct, frozen=True, gc=False):
     """
     What identifies one record within its account.
     """
@@ -123,14 +126,20 @@ def keys_of(event: Event, *, rounds: bool = False) -> Keys:
         print_second, other_second = (nearest, second) if rounds else (second, nearest)
         if event.channel is not Channel.NONE:
             values = [
-                value if value is None or type(value) is int else normal(value)
+                value
+                if value is None or type(value) is int
+                else _normal(value)
+                if type(value) is str and len(value) <= LONGEST_KEPT
+                else normal(value)
                 for value in _fingerprint_of(fields)
             ]
             fingerprint = _hash(_encode(values), 16)
             tolerant = isinstance(values[-1], str) and CORRELATION in values[-1]
     details = b"".join(
         [
-            _detail(place, value) if type(value) in (str, int) else _detail.__wrapped__(place, value)
+            _detail(place, value)
+            if type(value) is int or (type(value) is str and len(value) <= LONGEST_KEPT)
+            else _detail.__wrapped__(place, value)
             for place, value in enumerate(_details_of(fields))
             if value is not None
         ]
@@ -166,7 +175,7 @@ def _content(raw: bytes) -> dict[str, Any]:
     return {name: known for name, value in record.items() if (known := normal(value)) is not None}
 
 
-@lru_cache(maxsize=16_384)  # names of users, applications and policies come again and again
+@lru_cache(maxsize=KEPT)
 def _detail(place: int, value: Any) -> bytes:
     known = normal(value)
     return b"" if known is None else place.to_bytes(1, "big") + _hash(_encode(known), 8)
@@ -218,6 +227,9 @@ def normal(value: Any) -> Any:
     if not value.isascii() or "&" in value:
         value = normalize("NFC", unescape(value))
     return " ".join(value.split()) or None
+
+
+_normal = lru_cache(maxsize=KEPT)(normal)
 
 
 def _second(value: Any, otherwise: int) -> int:

@@ -19,6 +19,7 @@ published, details``. Records with equal digests are interchangeable, so searche
 ``WIDEST_SEARCH`` kinds at most: past that a record is kept as an entry, never dropped.
 """
 
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,12 @@ LINKED, EXACT, PARTIAL, TOLERATED = range(4)
 
 WIDEST_SEARCH = 256
 DEEPEST_PATH = 32
+_STORED = struct.Struct(">2s8s8s16s16s16sBB?")
+"""A slot up to its details."""
+
+FIRST = b"\0"
+"""At or before every stored slot of a group."""
+
 NO_DIGEST = bytes(8)
 NO_KEY = bytes(16)
 
@@ -86,14 +93,19 @@ class Slot(Struct, frozen=True, gc=False):
         """
         Return the stored form.
         """
+        head = _HEADS[self.api][self.partner != NO_KEY]
         return (
-            _HEADS[self.api][self.partner != NO_KEY]
-            + self.digest
-            + self.partner_digest
-            + self.native
-            + self.token
-            + self.partner
-            + bytes((self.shift + 1, self.grade, self.published))
+            _STORED.pack(
+                head,
+                self.digest,
+                self.partner_digest,
+                self.native,
+                self.token,
+                self.partner,
+                self.shift + 1,
+                self.grade,
+                self.published,
+            )
             + self.details
         )
 
@@ -102,18 +114,21 @@ class Slot(Struct, frozen=True, gc=False):
         """
         Read the stored form.
         """
+        head, digest, partner_digest, native, token, partner, shift, grade, published = _STORED.unpack_from(
+            value
+        )
         return cls(
             second=second,
-            api=value[0] == 0,
-            digest=value[2:10],
-            partner_digest=value[10:18],
-            native=value[18:34],
-            token=value[34:50],
-            partner=value[50:66],
-            shift=value[66] - 1,
-            grade=value[67],
-            published=bool(value[68]),
-            details=value[69:],
+            api=head[0] == 0,
+            digest=digest,
+            native=native,
+            token=token,
+            details=value[_STORED.size :],
+            published=published,
+            partner=partner,
+            partner_digest=partner_digest,
+            shift=shift - 1,
+            grade=grade,
         )
 
 

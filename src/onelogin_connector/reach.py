@@ -97,6 +97,19 @@ class Reach:
         except socket.gaierror:
             return  # a proxy may know the name; without one, connecting fails with the same error
 
+    def guard(self, client: httpx2.AsyncClient, *, trust_env: bool, limits: httpx2.Limits) -> None:
+        """
+        Let a client connect where it may, and nowhere else; to be called before its first request.
+
+        Args:
+            client: Without a transport of its own. One given as an argument would end the use of proxies, which are
+                mounted beside it, so it is put in here.
+            trust_env: Whether the client reads the variables of proxies and certificates.
+        """
+        client.event_hooks = {**client.event_hooks, "request": [self.require]}
+        verify = httpx2.create_ssl_context(trust_env=trust_env)
+        client._transport = self.transport(verify=verify, limits=limits)  # noqa: SLF001
+
     def transport(self, *, verify: ssl.SSLContext, limits: httpx2.Limits) -> httpx2.AsyncBaseTransport:
         """
         Return a transport whose connections go where they may.

@@ -149,7 +149,14 @@ class Network(str):
 
 
 def about(
-    description: str, *, example: Any = None, unit: str = "", literal: bool = False, **bounds: Any
+    description: str,
+    *,
+    example: Any = None,
+    unit: str = "",
+    literal: bool = False,
+    binds: bool = False,
+    local: bool = False,
+    **bounds: Any,
 ) -> Meta:
     """
     Describe a setting, for use in ``Annotated``.
@@ -160,10 +167,13 @@ def about(
         unit: ``seconds``, ``minutes``, ``hours``, ``days`` and ``bytes`` also let the value be written as
             text with a unit (``"10 min"``, ``"1 GiB"``); any other word is only shown.
         literal: The setting is a ``Secret`` that may stand in the file as it is (an id rather than a key).
+        binds: The secrets beside it belong to this value, as they do to every ``HttpUrl``: where another is entered
+            in the console, they have to be entered anew.
+        local: It names something of this machine, such as a file, so that only the settings file may set it.
         bounds: ``ge``, ``le``, ``pattern``, ``max_length`` and the like, as msgspec has them. Those of an
             optional setting stand in a ``Meta`` within the option, which msgspec requires.
     """
-    extra = {"unit": unit, "literal": literal}
+    extra = {"unit": unit, "literal": literal, "binds": binds, "local": local}
     return Meta(
         description=description, examples=[example] if example is not None else None, extra=extra, **bounds
     )
@@ -188,6 +198,10 @@ class Setting:
     """The struct, where the setting is a table of its own."""
     variants: Mapping[str, type[Struct]]
     """Kind → struct, where the setting is a table that says by ``kind`` which of several it is; else empty."""
+    binds: bool
+    """Its value says where, or as whom, the secrets beside it are used."""
+    local: bool
+    """Only the settings file may set it."""
     holds: type | None
     """The plain type within ``| None``; None where there are several."""
 
@@ -219,6 +233,8 @@ def settings_of(struct: type[Struct]) -> list[Setting]:
                 literal=bool(extra.get("literal")),
                 table=holds if isinstance(holds, type) and issubclass(holds, Struct) else None,
                 variants=_variants(entry.type),
+                binds=bool(extra.get("binds")) or holds is HttpUrl,
+                local=bool(extra.get("local")),
                 holds=holds,
             )
         )

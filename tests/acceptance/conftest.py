@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ class Program:
     One data folder, and the service that runs on it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: Sequence[str] = PROGRAM) -> None:
         self.folder = folder
+        self.command = command
         self.data_dir = folder / "data"
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -45,7 +46,7 @@ class Program:
             words += ["--config", str(path)]
         out = self.folder / "out"
         with out.open("w") as said, (self.folder / "log").open("a") as log:
-            self.process = subprocess.Popen([*PROGRAM, *words], stdout=said, stderr=log, cwd=self.folder)
+            self.process = subprocess.Popen([*self.command, *words], stdout=said, stderr=log, cwd=self.folder)
         deadline = time.monotonic() + START_SECONDS
         while "Data folder" not in (seen := out.read_text()):
             assert self.process.poll() is None, self.log()

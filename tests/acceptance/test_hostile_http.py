@@ -7,6 +7,8 @@ import socket
 
 import httpx2
 
+from integration.certificate import certificate
+
 
 def raw(port: int, data: bytes, *, seconds: float = 10.0) -> bytes:
     """
@@ -86,6 +88,29 @@ def test_many_idle_connections_do_not_stop_intake(program):
         for line in lines:
             line.close()
     assert program.stop()[0] == 0
+
+
+def test_unfinished_handshakes_do_not_stop_intake(program):
+    """
+    Over TLS too hundreds of connections that say nothing, or no TLS, hold up neither a sender nor the end.
+    """
+    pem = certificate(program.folder)
+    program.start(settings=f'[web]\ntls = {{ cert = "{pem}", key = "{pem}" }}\n')
+    assert program.url.startswith("https://")
+    lines = [socket.create_connection(("127.0.0.1", program.port)) for _ in range(400)]
+    try:
+        for line in lines[::2]:
+            line.sendall(b"\x16\x03\x01\x02\x00")
+        body = b'[{"uuid": "00000000-0000-4000-8000-000000000001", "event_type_id": 5}]'
+        headers = {"authorization": f"Bearer {program.token}"}
+        answer = httpx2.post(f"{program.url}/webhook/default", content=body, headers=headers, verify=False)
+        assert answer.json()["new"] == 1
+        code, seconds = program.stop()
+        assert (code, seconds < 10) == (0, True)
+    finally:
+        for line in lines:
+            line.close()
+    assert "Traceback" not in program.log()
 
 
 def test_a_foreign_name_gets_nothing(program):

@@ -17,8 +17,8 @@ import pytest
 from onelogin_connector.azure.blob_storage import BlobContainer
 from onelogin_connector.errors import Busy, ConfigError, ConnectorError, Unauthorized, Unavailable
 from onelogin_connector.event import Offset, Way, read
-from onelogin_connector.journal.blobs.head import HEAD
-from onelogin_connector.journal.blobs.journal import BlobJournal, prepare
+from onelogin_connector.journal.blobs.head import HEAD, prepare
+from onelogin_connector.journal.blobs.journal import BlobJournal
 from onelogin_connector.journal.blobs.lease import take
 from onelogin_connector.simulator.azure.blobs import BlobService, Reply
 from tests.blob_account import KEY, blob_container, connection

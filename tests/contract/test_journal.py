@@ -11,8 +11,8 @@ import pytest
 
 from onelogin_connector.event import Entry, Event, Flag, Kind, Offset, Way, read
 from onelogin_connector.journal.base import Checkpoint, Journal, NewDeadLetter
-from onelogin_connector.journal.blobs.head import HEAD
-from onelogin_connector.journal.blobs.journal import BlobJournal, prepare
+from onelogin_connector.journal.blobs.head import HEAD, prepare
+from onelogin_connector.journal.blobs.journal import BlobJournal
 from onelogin_connector.journal.blobs.lease import take
 from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.simulator.azure.blobs import BlobService
@@ -245,3 +245,17 @@ async def test_stats_say_how_much_there_is(journal: Journal) -> None:
     stats = journal.stats()
     assert (stats["entries"], stats["first_offset"], stats["last_offset"]) == (3, 1, 3)
     assert stats["bytes"] > 0
+
+
+async def test_heads_say_what_letters_are(journal: Journal) -> None:
+    """
+    Everything but the bytes, whose number is right at every length that is written in another way.
+    """
+    sizes = [0, 1, 255, 256, 65_535, 65_536, 1 << 20]
+    for size in sizes:
+        body = bytes([size % 251]) * size
+        await journal.bury(NewDeadLetter("acme", "record", f"size {size}", body, sink="s", offset=size + 1))
+    found = journal.dead_letters()
+    assert [letter.head for letter in found] == journal.letter_heads()
+    assert [head.size_bytes for head in journal.letter_heads(after=found[1].id, limit=3)] == sizes[2:5]
+    assert journal.letter_heads(after=found[-1].id) == []

@@ -648,6 +648,71 @@ async def test_the_form_without_script(tmp_path):
         assert not re.search(r"Bearer [\w-]{40,}", (await browser.get("/connectors/acme-production")).text)
 
 
+OPTIONS = {
+    "poll_delay_seconds": 45.0,
+    "api_budget_share": 0.25,
+    "allowed_networks": ["203.0.113.0/24", "2001:db8::/32"],
+    "max_body": 3 << 19,
+}
+
+
+async def test_the_folded_options_are_entered_and_hold(tmp_path):
+    """
+    Networks, size, share and delay: by API and by form the same, shown again in the form, and in effect at once.
+    """
+    async with world(tmp_path, start=False) as it, it.client() as client, it.browser() as browser:
+        made = await client.post("/api/v1/connectors", json=it.wanted(**OPTIONS))
+        assert {name: made.json()["settings"][name] for name in OPTIONS} == OPTIONS
+        token = await form_token(browser, "/connectors/acme-production/edit")
+        page = (await browser.get("/connectors/acme-production/edit")).text
+        assert 'value="45"' in page
+        assert 'value="0.25"' in page
+        assert "203.0.113.0/24\n2001:db8::/32</textarea>" in page
+        assert 'value="1.5"' in page
+        entered = fields_of(it, token) | {
+            "client_secret": "",
+            "allowed_networks": "203.0.113.0/24 2001:db8::/32",
+            "max_body": "1.5",
+            "poll_delay_seconds": "45",
+            "api_budget_share": "0.25",
+        }
+        assert (await browser.post("/connectors/acme-production", data=entered)).status_code == 303
+        again = (await client.get("/api/v1/connectors/acme-production")).json()
+        assert {name: again["settings"][name] for name in OPTIONS} == OPTIONS
+        secret = (await client.post("/api/v1/connectors/acme-production/token", json={})).json()["token"]
+        sent = await client.post(
+            "/webhook/acme-production", json=[EVENT], headers={"authorization": f"Bearer {secret}"}
+        )
+        assert sent.status_code == 403, "this machine is in none of these networks"
+
+
+WRONG_OPTIONS = (
+    ("allowed_networks", "203.0.113.0/24 10.0.0.1/8"),
+    ("allowed_networks", "example.com"),
+    ("max_body", "much"),
+    ("max_body", "0"),
+    ("max_body", "nan"),
+    ("max_body", "1e300"),
+    ("api_budget_share", "2"),
+    ("api_budget_share", "0"),
+    ("poll_delay_seconds", "-1"),
+    ("poll_delay_seconds", "1e999"),
+)
+
+
+async def test_a_wrong_option_is_named_at_its_field(tmp_path):
+    """
+    The folded part opens, and says what is wrong there.
+    """
+    async with world(tmp_path, start=False) as it, it.browser() as browser:
+        token = await form_token(browser, "/connectors/new")
+        for field, text in WRONG_OPTIONS:
+            answer = await browser.post("/connectors", data=fields_of(it, token) | {field: text})
+            assert answer.status_code == 422, (field, text)
+            assert re.search(rf'name="{field}"[^>]*aria-invalid="true"', answer.text), (field, text)
+            assert '<details class="fold" open>' in answer.text
+
+
 async def test_every_change_is_in_the_audit_log(tmp_path):
     """
     Who made, changed, tried, tested, stopped and deleted what stands there, with the fields and without their values.
@@ -677,6 +742,8 @@ async def test_every_change_is_in_the_audit_log(tmp_path):
         assert made.actor == "token:a admin"
         assert "client_secret" in made.detail["fields"]
         assert deeds["connector_made", "by-form"].actor == "admin"
+        assert "client_secret" in deeds["connector_made", "by-form"].detail["fields"]
+        assert deeds["connector_changed", "acme-production"].detail["fields"] == ["name"]
 
 
 async def test_an_export_names_secrets_and_reads_back(tmp_path):

@@ -364,6 +364,60 @@ async def test_a_failing_check_is_an_alarm_and_a_row(service, clock):
     assert names(service) == []
 
 
+REFUSED = Stage("Authentication", StageState.FAILED, "The secret is wrong.", "Make another.", 401)
+FINE = Stage("Authentication", StageState.PASSED, "It works.")
+
+
+@pytest.mark.parametrize("first", ["check", "sink"])
+async def test_one_cause_is_one_alarm(service, clock, first):
+    """
+    A sink that is paused by what its check finds is told of once, by whichever was there first, and never twice in turn.
+    """
+    status = service.deliveries["store"].status
+    told = []
+    service.alarms.listen(lambda alarm, stands: told.append((alarm.name, stands)))
+
+    def checked(stage):
+        clock.now += 1
+        ok = stage is FINE
+        service.state.connectors.save_outcome("store", [stage], ok=ok, at=clock.now)
+
+    if first == "check":
+        checked(REFUSED)
+        await service.health.look()
+        status.turn(State.PAUSED, "The secret is wrong.")
+    else:
+        status.turn(State.PAUSED, "The secret is wrong.")
+        await service.health.look()
+        checked(REFUSED)
+    await service.health.look()
+    assert names(service) == [f"{first} store"]
+    checked(FINE)
+    await service.health.look()
+    soon = [] if first == "check" else ["sink store"]
+    assert names(service) == soon, "what its check finds well goes on by itself soon, and is not over before"
+    clock.now += 601
+    await service.health.look()
+    assert names(service) == ["sink store"], "and if it does not, somebody has to know"
+    status.turn(State.OK)
+    await service.health.look()
+    by_check = [("check store", True), ("check store", False)] if first == "check" else []
+    assert told == [*by_check, ("sink store", True), ("sink store", False)]
+
+
+async def test_a_pause_that_is_meant_is_told_apart(service):
+    """
+    Who paused a sink is named, as a warning; a check that fails beside it is another cause.
+    """
+    await service.sinks.pause("store", actor="ann")
+    service.state.connectors.save_outcome("store", [REFUSED], ok=False, at=1.0)
+    await service.health.look()
+    assert names(service) == ["check store", "sink store"]
+    (alarm,) = [each for each in service.alarms() if each.name == "sink store"]
+    assert alarm.severity == "warning"
+    assert "paused by ann" in alarm.message
+
+
 async def test_sinks_in_trouble_are_alarms(service, clock):
     """
     Detached and paused at once, retrying when it lasts; gone when it is well.

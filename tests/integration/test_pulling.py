@@ -139,6 +139,21 @@ async def test_a_wrong_secret_pauses_and_shows_no_secret(tmp_path):
         assert "wrong-secret" not in json.dumps(world.service.status())
 
 
+async def test_a_refused_credential_is_one_banner(tmp_path):
+    """
+    Polls that stand still and the check that says why are one cause, and told of once.
+    """
+    async with pulling(tmp_path, secret="0123456789abcdef-wrong-secret") as world:
+        await world.until(lambda: world.connector()["state"] == "paused")
+        checked = await world.client.post("/api/v1/connectors/acme/check", json={})
+        assert not checked.json()["ok"]
+        await world.service.health.look()
+        standing = [alarm.name for alarm in world.service.alarms()]
+        assert standing in (["source acme"], ["check acme"])
+        await world.service.health.look()
+        assert [alarm.name for alarm in world.service.alarms()] == standing
+
+
 async def test_a_backfill_is_followed_line_by_line(tmp_path):
     """
     The answer tells hours, events and calls of each step, then the result; a second time nothing is new.

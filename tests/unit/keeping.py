@@ -19,6 +19,9 @@ class KeepingJournal:
         self.last = []
         self.failure = None
 
+    async def turn(self):
+        pass
+
     async def append(self, events, dead=None, *, accept_duplicates=False):
         self.calls += 1
         if self.failure:

@@ -3,6 +3,7 @@ The runner of the benchmarks: it finds them, prints one table, and hides no fail
 """
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,3 +66,34 @@ def test_a_failing_script_hides_no_other(tmp_path, monkeypatch, capsys):
     assert "KeyError" in output.err
     assert "1,234" in output.out
     assert "0.50" in output.out
+
+
+def test_a_count_of_kills_outlives_its_run(tmp_path, monkeypatch):
+    """
+    What an ended run counted is counted on by the next one, but not kills of other sources, nor half a journal.
+    """
+    script = runner.import_module("benchmarks.bench_crashes")
+    tally, names = tmp_path / "folder" / "tally.json", []
+
+    def child(command, **_):
+        names.append(command[-2])
+        if len(names) == 3:
+            raise KeyboardInterrupt
+        return SimpleNamespace(stdout=b"[40, 300, 900]")
+
+    monkeypatch.setattr(script, "subprocess", SimpleNamespace(run=child, PIPE=-1))
+    with pytest.raises(KeyboardInterrupt):
+        script._kills(100, tally)
+    script.keep(tally, [*script.judged(tally), other(script)])
+    rows = {row.name: row.value for row in script._kills(100, tally)}
+    assert names == ["bench 0", "bench 1", "bench 2", "bench 2"]
+    assert rows["kills of a journal"] == 120
+    assert rows["records in them"] == 2_700
+    assert other(script) in script.judged(tally)
+
+
+def other(script):
+    """
+    Return a journal of sources that are not these.
+    """
+    return script.Judged("other", 1_000, 1_000, 1_000, 1.0)

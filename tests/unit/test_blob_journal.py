@@ -10,8 +10,8 @@ import pytest
 from onelogin_connector.errors import Busy, ConfigError, Unavailable
 from onelogin_connector.event import Event, Flag, Offset, Way, read
 from onelogin_connector.journal.base import Checkpoint, NewDeadLetter
-from onelogin_connector.journal.blobs.head import HEAD, LEAVES
-from onelogin_connector.journal.blobs.journal import ORPHAN_SECONDS, SWEEP_SECONDS, BlobJournal, prepare
+from onelogin_connector.journal.blobs.head import HEAD, LEAVES, prepare
+from onelogin_connector.journal.blobs.journal import ORPHAN_SECONDS, SWEEP_SECONDS, BlobJournal
 from onelogin_connector.journal.blobs.lease import take
 from onelogin_connector.journal.blobs.letters import RING_LETTERS
 from onelogin_connector.journal.blobs.tree import LARGEST_LEAF_BYTES, Leaves, Tree

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+import tracemalloc
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +140,57 @@ async def test_a_poison_request_fails_alone(tmp_path: Path, monkeypatch: pytest.
     assert journal.counts()["acme"].events == 38
     monkeypatch.undo()
     assert (await journal.append([event(7)])).entries == 1
+    await journal.close()
+
+
+@pytest.mark.parametrize("poisoned", [False, True], ids=["kept", "refused"])
+async def test_who_prepares_waits_while_a_group_is_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, poisoned: bool
+) -> None:
+    """A turn comes at once in an idle journal, and otherwise when the deciding ends, however it ends."""
+    began, may_end = threading.Event(), threading.Event()
+    admit = Intake.admit
+
+    def slowly(self: Intake, records: Any, dead: Any) -> Any:
+        began.set()
+        assert may_end.wait(10)
+        if poisoned:
+            raise ZeroDivisionError("poison")
+        return admit(self, records, dead)
+
+    monkeypatch.setattr(Intake, "admit", slowly)
+    journal = open_journal(tmp_path)
+    await asyncio.wait_for(journal.turn(), 1)
+    append = asyncio.create_task(journal.append([event(1)]))
+    await asyncio.to_thread(began.wait, 10)
+    turns = [asyncio.create_task(journal.turn()) for _ in range(5)]
+    turns[0].cancel()  # a sender that went away meanwhile
+    await asyncio.sleep(0.05)
+    assert [turn.done() for turn in turns] == [True, False, False, False, False]
+    may_end.set()
+    await asyncio.wait_for(asyncio.gather(*turns[1:]), 5)
+    with pytest.raises(ZeroDivisionError) if poisoned else nullcontext():
+        await append
+    await asyncio.wait_for(journal.turn(), 1)
+    await journal.close()
+
+
+async def test_turns_never_hang(tmp_path: Path) -> None:
+    """Whoever waits for a turn gets it, beside any number of commits and wherever threads are switched."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # the two threads meet in every place
+    journal = open_journal(tmp_path)
+
+    async def sender(number: int) -> None:
+        for step in range(40):
+            await journal.turn()
+            await journal.append([event(1_000 * number + step)])
+
+    try:
+        await asyncio.wait_for(asyncio.gather(*map(sender, range(16))), 60)
+    finally:
+        sys.setswitchinterval(before)
+    assert journal.last_offset == 640
     await journal.close()
 
 
@@ -485,4 +538,20 @@ async def test_an_orphan_is_counted_as_an_entry(tmp_path: Path) -> None:
         await journal.append([record])
     counts = journal.counts()["acme"]
     assert (sum(counts.entries.values()), counts.twins) == (2, 1)
+    await journal.close()
+
+
+async def test_a_list_of_letters_does_not_read_their_bytes(tmp_path: Path) -> None:
+    """A page of letters may hold gigabytes; their heads take none of it into memory."""
+    journal = open_journal(tmp_path)
+    for number in range(16):
+        await journal.bury(NewDeadLetter("acme", "record", "odd", bytes([number]) * (1 << 20)))
+    tracemalloc.start()
+    try:
+        heads = journal.letter_heads(limit=100)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [head.size_bytes for head in heads] == [1 << 20] * 16
+    assert most < 1 << 18
     await journal.close()

@@ -166,6 +166,28 @@ def test_a_gauge_counts_every_rise_once(rises, pause):
     assert gauge.rate() >= 0
 
 
+@given(st.lists(st.integers(0, 1_000), min_size=1, max_size=50), st.data())
+def test_a_gauge_that_is_taken_up_again_misses_nothing(rises, data):
+    """
+    Given out at any moments and taken up again at any others, it counts each rise once, also those in between.
+    """
+    at, value = NOW, 100
+    gauge = Gauge(at, value)
+    kept = (value, {}, None)
+    for rise in rises:
+        at, value = at + 10, value + rise
+        what = data.draw(st.sampled_from(["note", "keep", "restart"]))
+        if what == "restart":  # what was noted since it was given out is forgotten, and the counter is not
+            gauge = Gauge.resumed(at, value, before=kept[0], slots=kept[1], moved_at=kept[2])
+            assert gauge.rate() == 0
+        else:
+            gauge.note(at, value)
+        if what != "note":
+            kept = (gauge.value, gauge.kept(0), gauge.moved_at)
+    assert sum(gauge.slots(at)) == sum(rises)
+    assert (gauge.moved_at is None) == (sum(rises) == 0)
+
+
 def test_a_rate_is_that_of_the_last_minute():
     """
     A burst an hour ago does not last, and a counter that begins anew is no rise.

@@ -51,6 +51,11 @@ TRANSPORT = MappingProxyType(
             "Compare it with the address shown in the Azure portal, then look at this machine's name server; with "
             "a private link, at its private DNS zone.",
         ),
+        "private": Cause(
+            "The host is not public, and the console may set public hosts alone.",
+            "If it is meant, list it in allow_private_hosts under [web], or set the sink up in the settings file.",
+            ConfigError,
+        ),
         "connection": Cause(
             "No connection could be made.",
             "Let this machine reach the host by https (port 443): look at firewall, routing and HTTPS_PROXY.",

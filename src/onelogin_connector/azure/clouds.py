@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from onelogin_connector.reach import Reach
 from onelogin_connector.setting import is_loopback
 
 CloudName = Literal["public", "government", "china"]
@@ -71,8 +72,24 @@ def cloud_of(endpoint: str) -> Cloud | None:
     An address of this machine, where a simulator listens, counts as public.
     """
     host = (urlsplit(endpoint).hostname or "").rstrip(".").lower()
-    if is_loopback(host):
-        return CLOUDS["public"]
+    return CLOUDS["public"] if is_loopback(host) else _owner(host)
+
+
+def is_azures(endpoint: str) -> bool:
+    """
+    Tell whether an endpoint is one of Azure's own, by its name.
+    """
+    return _owner((urlsplit(endpoint).hostname or "").rstrip(".").lower()) is not None
+
+
+def quotable(endpoint: str, reach: Reach | None) -> bool:
+    """
+    Tell whether what an endpoint answers may be repeated: where a person named it in the console, Azure's words alone.
+    """
+    return reach is None or is_azures(endpoint)
+
+
+def _owner(host: str) -> Cloud | None:
     for cloud in CLOUDS.values():
         if host.endswith((f".{cloud.ingestion_suffix}", f".{cloud.data_collector_suffix}")):
             return cloud

@@ -15,6 +15,7 @@ from onelogin_connector.azure.entra import DirectIssuer
 from onelogin_connector.azure.tokens import Issuer, KeptTokens, StaticToken, Tokens
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.hiding import Hidden
+from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, Secret, about, is_loopback
 
 _NO_SECRET = r"^[0-9A-Za-z.-]{1,100}$"  # noqa: S105 - what a tenant's or a client's id looks like
@@ -33,6 +34,7 @@ class ClientSecret(
         about(
             "Directory (tenant) ID, from the application's overview.",
             example="11111111-1111-1111-1111-111111111111",
+            binds=True,
             pattern=_NO_SECRET,
         ),
     ]
@@ -41,6 +43,7 @@ class ClientSecret(
         about(
             "Application (client) ID, from the same page.",
             example="22222222-2222-2222-2222-222222222222",
+            binds=True,
             pattern=_NO_SECRET,
         ),
     ]
@@ -113,6 +116,7 @@ class WorkloadIdentity(
         about(
             "File with the service account's token; `AZURE_FEDERATED_TOKEN_FILE` by default.",
             example="/var/run/secrets/azure/tokens/azure-identity-token",
+            local=True,
         ),
     ] = ""
 
@@ -130,16 +134,23 @@ class StaticTokenCredential(
 Credential = ClientSecret | ManagedIdentity | WorkloadIdentity | StaticTokenCredential
 
 
-def hidden_of(credential: Credential) -> Hidden:
+OF_THIS_MACHINE = (ManagedIdentity, WorkloadIdentity)
+"""Whoever may set where tokens go gets those of the machine, which nobody had to know."""
+
+
+def hidden_of(credential: Credential, *, quotes: bool = True) -> Hidden:
     """
     Return what keeps a credential's secrets out of messages.
+
+    Args:
+        quotes: Whether words of the other side may be repeated at all.
     """
     match credential:
         case ClientSecret():
-            return Hidden(credential.client_secret.reveal())
+            return Hidden(credential.client_secret.reveal(), quotes=quotes)
         case StaticTokenCredential():
-            return Hidden(credential.token.reveal())
-    return Hidden()
+            return Hidden(credential.token.reveal(), quotes=quotes)
+    return Hidden(quotes=quotes)
 
 
 def tokens_of(
@@ -149,6 +160,7 @@ def tokens_of(
     *,
     transport: AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time,
+    reach: Reach | None = None,
 ) -> Tokens:
     """
     Return what hands out tokens for a credential.
@@ -157,13 +169,14 @@ def tokens_of(
         hidden: Learns every token, so that no message shows it.
         transport: In place of the network, for a sign-in on this machine.
         clock: Unix seconds.
+        reach: Which hosts a setting may lead to; None for any. The clouds' own are known.
 
     Raises:
         ConfigError: The library that it needs is not installed.
     """
     if isinstance(credential, StaticTokenCredential):
         return StaticToken(credential.token)
-    return KeptTokens(_issuer(credential, cloud, hidden, transport, clock), hidden, clock=clock)
+    return KeptTokens(_issuer(credential, cloud, hidden, transport, clock, reach), hidden, clock=clock)
 
 
 def _issuer(
@@ -172,6 +185,7 @@ def _issuer(
     hidden: Hidden,
     transport: AsyncBaseTransport | None,
     clock: Callable[[], float],
+    reach: Reach | None,
 ) -> Issuer:
     if isinstance(credential, ClientSecret) and credential.authority is not None:
         return DirectIssuer(
@@ -183,6 +197,7 @@ def _issuer(
             hidden=hidden,
             transport=transport,
             clock=clock,
+            reach=reach,
         )
     try:
         from onelogin_connector.azure import identity

@@ -20,6 +20,7 @@ from onelogin_connector.azure.posting import Posting
 from onelogin_connector.azure.tokens import Granted
 from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized
 from onelogin_connector.hiding import Hidden
+from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, Secret
 
 _CODE = pattern(r"AADSTS(\d{4,8})")
@@ -137,10 +138,10 @@ class DirectIssuer:
         hidden: Hidden,
         transport: AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time,
+        reach: Reach | None = None,
     ) -> None:
-        self._posting = Posting(
-            authority, Api("Entra ID", frozenset({200}), {}), hidden, transport=transport, clock=clock
-        )
+        entra = Api("Entra ID", frozenset({200}), {})
+        self._posting = Posting(authority, entra, hidden, transport=transport, clock=clock, reach=reach)
         self._path = f"/{quote(tenant_id, safe='')}/oauth2/v2.0/token"
         self._form = {"grant_type": "client_credentials", "client_id": client_id, "scope": scope}
         self._secret, self._hidden, self._clock = client_secret, hidden, clock
@@ -180,5 +181,5 @@ class DirectIssuer:
         except (DecodeError, UnicodeDecodeError, RecursionError):
             text = ""
         cause, number = refusal_of(text)
-        said = f"; “{self._hidden.clean(text)}”" if text else ""
+        said = f"; “{self._hidden.clean(text)}”" if text and self._hidden.quotes else ""
         return error_of(cause, f"{number or seen}{said}")

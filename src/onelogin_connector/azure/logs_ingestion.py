@@ -11,6 +11,7 @@ the journal it was: see ``request_id``.
 from collections.abc import Callable, Iterable, Sequence
 from secrets import token_bytes
 from types import MappingProxyType
+from typing import Self
 from uuid import UUID
 
 from isal import igzip
@@ -93,6 +94,29 @@ def records_of(request_id: str) -> tuple[int, int] | None:
     if number >> 76 & 15 != 8 or number >> 62 & 3 != 2:
         return None
     return number >> 80, number >> 64 & MOST_ROWS
+
+
+class RuleId(str):
+    """
+    The immutable id of a data collection rule.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """
+        Check an id.
+
+        Raises:
+            ValueError: It is none.
+        """
+        text = text.strip()
+        if not (text.startswith("dcr-") and len(text) == 36 and text.isascii() and text[4:].isalnum()):
+            raise ValueError(
+                "expected the rule's immutableId, dcr- and 32 letters or digits, as its JSON view in the portal shows it; "
+                "not its name or its resource id"
+            )
+        return super().__new__(cls, text)
 
 
 class Body(Struct, frozen=True):

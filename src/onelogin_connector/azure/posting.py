@@ -28,6 +28,7 @@ from onelogin_connector.azure.causes import STRANGE, TRANSPORT, Api, cause_of, e
 from onelogin_connector.breakage import breakage
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.hiding import Hidden
+from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, is_loopback
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Posting:
         clock: Callable[[], float] = time,
         total_seconds: float = TOTAL_SECONDS,
         trust_env: bool = True,
+        reach: Reach | None = None,
     ) -> None:
         """
         Connect nothing yet.
@@ -91,12 +93,13 @@ class Posting:
             total_seconds: For one post, from connecting to the answer's last byte.
             trust_env: Let the HTTP library read the variables of proxies and certificates; an address of this
                 machine is never reached by a proxy.
+            reach: Which hosts may be connected to; None for any.
         """
         self.origin, self.api = origin, api
         self.last_status: int | None = None
         """Of the latest post; None if it brought no answer."""
         self._hidden = hidden
-        self._transport, self._trust_env = transport, trust_env
+        self._transport, self._trust_env, self._reach = transport, trust_env, reach
         self._clock, self._total_seconds = clock, total_seconds
         self._http: httpx2.AsyncClient | None = None
 
@@ -133,7 +136,7 @@ class Posting:
         if cause is None:
             return
         seen = [f"HTTP {reply.status} {self._hidden.clean(reply.code)}".rstrip() + f" from {self.host}"]
-        seen += [f"“{self._hidden.clean(reply.text)}”"] if reply.text else []
+        seen += [f"“{self._hidden.clean(reply.text)}”"] if reply.text and self._hidden.quotes else []
         raise error_of(
             cause,
             "; ".join([*seen, about] if about else seen),
@@ -184,14 +187,15 @@ class Posting:
         Make the client at the first post: it belongs to the event loop in which it is used.
         """
         if self._http is None:
-            host = urlsplit(self.origin).hostname or ""
+            trust_env = self._trust_env and not is_loopback(urlsplit(self.origin).hostname or "")
+            limits = httpx2.Limits(max_connections=4, max_keepalive_connections=2)
             try:
                 self._http = httpx2.AsyncClient(
                     transport=self._transport,
-                    trust_env=self._trust_env and not is_loopback(host),
+                    trust_env=trust_env,
                     follow_redirects=False,
                     timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-                    limits=httpx2.Limits(max_connections=4, max_keepalive_connections=2),
+                    limits=limits,
                     cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                     headers={
                         "user-agent": f"onelogin-connector/{__version__}",
@@ -202,6 +206,8 @@ class Posting:
             except (ValueError, httpx2.InvalidURL, ImportError):
                 # the text of the original holds the proxy's address, maybe with a password
                 raise error_of(TRANSPORT["proxy-address"], "") from None
+            if self._reach is not None and self._transport is None:
+                self._reach.guard(self._http, trust_env=trust_env, limits=limits)
         return self._http
 
     async def _body(self, answer: httpx2.Response) -> bytes:

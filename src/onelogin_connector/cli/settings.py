@@ -17,9 +17,9 @@ async def config(arguments: Namespace, settings: Settings) -> int:
     Print the settings, or say that they are in order; what is wrong with them was raised while reading.
     """
     if arguments.what == "export":
-        from onelogin_connector.service.exporting import with_console
+        from onelogin_connector.service.exporting import sinks_of_console, with_console
 
-        print(export(with_console(settings)), end="")
+        print(export(with_console(settings), sinks_of_console(settings)), end="")
     else:
         say(
             f"{settings.path or 'The environment'} is in order: "

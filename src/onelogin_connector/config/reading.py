@@ -133,7 +133,7 @@ class Reader:
                 dec_hook=lambda wanted, found: self._special(wanted, found, setting, path),
             )
         except (ValidationError, ValueError) as error:
-            raise self.error(path, _in_words(str(error)), _example(setting)) from error
+            raise self.error(path, in_words(str(error)), _example(setting)) from error
 
     def _variant(self, setting: Setting, value: Any, path: Place) -> Struct:
         """
@@ -234,7 +234,7 @@ class Reader:
         return value
 
 
-def _in_words(message: str) -> str:
+def in_words(message: str) -> str:
     """
     Say a message of msgspec in the words of this program.
     """

@@ -2,7 +2,7 @@
 From settings to text: an export as TOML, the reference page, a first file to start from.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -32,12 +32,17 @@ def _referred(value: Any, *names: str) -> Any:
             return [_referred(part, *names, str(i) if i else "") for i, part in enumerate(value)]
         case Struct():
             return {name: _referred(part, *names, name) for name, part in changed(value).items()}
+        case dict():
+            return {name: _referred(part, *names, name) for name, part in value.items()}
     return value
 
 
-def export(settings: Settings) -> str:
+def export(settings: Settings, sinks: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """
     Return the settings as a file that reads back the same, with references in place of secrets.
+
+    Args:
+        sinks: Tables of further sinks, by name.
     """
     blocks = [_table("", changed(Top(data_dir=str(settings.data_dir), secret_key=settings.secret_key)))]
     for name in ("web", "journal", "log", "alarms", "oidc"):
@@ -50,6 +55,7 @@ def export(settings: Settings) -> str:
             **{setting.name: getattr(sink, setting.name) for setting in settings_of(SinkOptions)}
         )
         blocks.append(_table(f"sinks.{name}", changed(common) | changed(sink.settings)))
+    blocks += [_table(f"sinks.{name}", dict(table)) for name, table in (sinks or {}).items()]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -119,7 +125,8 @@ def _row(setting: Setting) -> str:
     default = "–" if setting.default in (None, "", [], ()) else f"`{toml_value(setting.default)}`"
     unit = f" In {setting.unit}." if setting.unit else ""
     shown = "" if setting.example is None else f" Example: `{setting.name} = {toml_value(setting.example)}`"
-    text = f"{setting.description}{unit}{shown}".replace("|", "\\|")
+    table = f" A table with a `{TAG}`, see below." if setting.variants else ""
+    text = f"{setting.description}{table}{unit}{shown}".replace("|", "\\|")
     return f"| `{setting.name}` | {'required' if setting.required else default} | {text} |"
 
 

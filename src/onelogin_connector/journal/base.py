@@ -41,6 +41,24 @@ class Receipt(Struct, frozen=True):
         return self.entries + self.twins + self.duplicates
 
 
+class LetterHead(Struct, frozen=True):
+    """
+    What a list says of a dead letter: everything but its bytes and the reasons of single records.
+    """
+
+    id: int
+    at: float
+    """Unix seconds of its first arrival."""
+    connector: str
+    sink: str
+    kind: str
+    reason: str
+    records: int
+    count: int
+    size_bytes: int
+    """Of its bytes."""
+
+
 class DeadLetter(Struct, frozen=True):
     """
     Something that was not accepted, with its bytes and the reason.
@@ -65,6 +83,24 @@ class DeadLetter(Struct, frozen=True):
     """For ``delivery``: the entry's offset."""
     body: bytes = b""
     """For ``delivery`` the entry's raw bytes, else the whole request body as received (inflated)."""
+
+    @property
+    def head(self) -> LetterHead:
+        """
+        What a list says of it.
+        """
+        size = len(self.body)
+        return LetterHead(
+            self.id,
+            self.at,
+            self.connector,
+            self.sink,
+            self.kind,
+            self.reason,
+            self.records,
+            self.count,
+            size,
+        )
 
 
 class NewDeadLetter(Struct, frozen=True):
@@ -145,6 +181,14 @@ class Keeper(Protocol):
     What keeps events durably: all that a source needs.
     """
 
+    async def turn(self) -> None:
+        """
+        Return at a good moment to prepare records for ``append``, after milliseconds at most.
+
+        Beside a commit that is being prepared itself, both would only take longer.
+        """
+        ...
+
     async def append(
         self, events: Sequence[Event], dead: NewDeadLetter | None = None, *, accept_duplicates: bool = False
     ) -> Receipt:
@@ -192,6 +236,10 @@ class Journal(Keeper, Protocol):
 
     def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """Return dead letters in the order of their ids."""
+        ...
+
+    def letter_heads(self, *, after: int = 0, limit: int = 100) -> list[LetterHead]:
+        """Return the same without bytes, which are not read either: a page of letters may hold gigabytes."""
         ...
 
     def dead_letter(self, id: int) -> DeadLetter | None:

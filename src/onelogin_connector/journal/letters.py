@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from msgspec import msgpack, structs
+from msgspec import Raw, Struct, msgpack, structs
 
-from onelogin_connector.journal.base import DeadLetter, NewDeadLetter
+from onelogin_connector.journal.base import DeadLetter, LetterHead, NewDeadLetter
 
 Table = Any  # lmdb has no public name for it
 Transaction = Any  # lmdb types what it returns as bytes or memoryview; without buffers it is always bytes
@@ -23,6 +23,25 @@ RING_STEP = 64  # look at the ring's size once in so many additions
 
 _encode = msgpack.Encoder().encode
 _decode = msgpack.Decoder(DeadLetter).decode
+
+
+class _Head(Struct):
+    """
+    A kept letter whose bytes are passed over.
+    """
+
+    id: int
+    at: float
+    connector: str
+    sink: str
+    kind: str
+    reason: str
+    body: Raw
+    records: int = 1
+    count: int = 1
+
+
+_decode_head = msgpack.Decoder(_Head).decode
 _COUNTER = b"\0"  # where the ring's table keeps the last id given, so that an id never means two letters
 
 
@@ -87,6 +106,22 @@ class Letters(NamedTuple):
                     found.append(_decode(value))
         return found
 
+    def read_heads(self, txn: Transaction, *, after: int, limit: int) -> list[LetterHead]:
+        """
+        Return the same without bytes.
+
+        Args:
+            txn: With buffers: a value is then a view into the file, of which only what is looked at is read.
+        """
+        found: list[LetterHead] = []
+        with txn.cursor(self.table) as cursor:
+            if cursor.set_range((after + 1).to_bytes(8, "big")):
+                for value in cursor.iternext(keys=False):
+                    if len(found) == limit:
+                        break
+                    found.append(_head_of(value))
+        return found
+
     def _turn(self, txn: Transaction, connector: str) -> None:
         """
         Remove a connector's oldest ``request`` letters until the ring's bounds hold.
@@ -106,6 +141,23 @@ class Letters(NamedTuple):
             surplus.append(id)
             total -= size
         self.discard(txn, surplus)
+
+
+def _head_of(value: memoryview) -> LetterHead:
+    """
+    Return what a list says of a kept letter; nothing of the view is held when this returns.
+    """
+    head = _decode_head(value)
+    body = memoryview(head.body)
+    try:
+        first = body[0]
+        # MessagePack's three sizes of binary: one, two or four bytes of length behind the first
+        size = len(body) - {0xC4: 2, 0xC5: 3, 0xC6: 5}[first]
+    finally:
+        body.release()
+    return LetterHead(
+        head.id, head.at, head.connector, head.sink, head.kind, head.reason, head.records, head.count, size
+    )
 
 
 def letter_key(letter: NewDeadLetter | DeadLetter) -> bytes:

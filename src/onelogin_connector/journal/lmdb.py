@@ -29,6 +29,7 @@ from onelogin_connector.journal.base import (
     Checkpoint,
     ConnectorCounts,
     DeadLetter,
+    LetterHead,
     NewDeadLetter,
     Recall,
     Receipt,
@@ -105,6 +106,12 @@ class LmdbJournal:
         The newest record's offset.
         """
         return Offset(self._mirror.last_offset)
+
+    async def turn(self) -> None:
+        """
+        See ``Journal``.
+        """
+        await self._writer.turn()
 
     async def append(
         self, events: Sequence[Event], dead: NewDeadLetter | None = None, *, accept_duplicates: bool = False
@@ -194,6 +201,13 @@ class LmdbJournal:
         """
         with self._writer.gate, self._env.begin() as txn:
             return self._dbs.letters.read(txn, after=after, limit=limit)
+
+    def letter_heads(self, *, after: int = 0, limit: int = 100) -> list[LetterHead]:
+        """
+        See ``Journal``.
+        """
+        with self._writer.gate, self._env.begin(buffers=True) as txn:
+            return self._dbs.letters.read_heads(txn, after=after, limit=limit)
 
     def dead_letter(self, id: int) -> DeadLetter | None:
         """

@@ -2,6 +2,7 @@
 A record with its keys, and what the journal remembers of one.
 """
 
+import struct
 from typing import Protocol
 
 from msgspec import Struct
@@ -56,6 +57,10 @@ def native_key(second: int, native: bytes) -> bytes:
     return second.to_bytes(4, "big") + native
 
 
+_WITHOUT_PRINT = struct.Struct(">8sQ??")
+_WITH_PRINT = struct.Struct(">8sQ??16sI8s")
+
+
 class Known(Struct, frozen=True, gc=False):
     """
     What is stored under a native key.
@@ -75,24 +80,26 @@ class Known(Struct, frozen=True, gc=False):
         """
         Return the stored form.
         """
-        head = self.content + self.offset.to_bytes(8, "big") + bytes((self.api, self.tolerant))
-        return head + self.print + self.print_second.to_bytes(4, "big") + self.digest
+        if not self.print:
+            return _WITHOUT_PRINT.pack(self.content, self.offset, self.api, self.tolerant)
+        return _WITH_PRINT.pack(
+            self.content,
+            self.offset,
+            self.api,
+            self.tolerant,
+            self.print,
+            self.print_second,
+            self.digest,
+        )
 
     @classmethod
     def decode(cls, value: bytes) -> "Known":
         """
         Read the stored form.
         """
-        has_print = len(value) > 30
-        return cls(
-            content=value[:8],
-            offset=int.from_bytes(value[8:16], "big"),
-            api=bool(value[16]),
-            tolerant=bool(value[17]),
-            print=value[18:34] if has_print else b"",
-            print_second=int.from_bytes(value[34:38], "big") if has_print else 0,
-            digest=value[38:46] if has_print else b"",
-        )
+        if len(value) < _WITH_PRINT.size:
+            return cls(*_WITHOUT_PRINT.unpack_from(value))
+        return cls(*_WITH_PRINT.unpack(value))
 
     def slot(self, native: bytes) -> Slot:
         """

@@ -8,11 +8,11 @@ alone. A full map is grown behind a gate that lets reads drain, because LMDB all
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from time import perf_counter, time
 from typing import Any
 
@@ -127,6 +127,23 @@ class Writer(Thread):
         self._clock = clock
         self._committed = committed
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._at_work = False
+        self._held: list[asyncio.Future[None]] = []
+        self._turns = Lock()  # over the two above
+
+    async def turn(self) -> None:
+        """
+        Return when this thread leaves the interpreter to others: when it waits for jobs, or for the disk.
+
+        One interpreter runs one thread at a time. Who prepares jobs while a group is decided on only delays that
+        group's sync, and then has nothing left to do beside it. One turn is waited for at most.
+        """
+        with self._turns:
+            if not self._at_work:
+                return
+            turn = asyncio.get_running_loop().create_future()
+            self._held.append(turn)
+        await turn
 
     def submit(self, job: Job) -> None:
         """
@@ -174,12 +191,11 @@ class Writer(Thread):
                 for job in group:
                     self._work([job])
             elif group:
-                _finish(group[0], error=_translated(error))
+                _finish(group, [_translated(error)])
             else:
                 log.warning("checkpoints could not be written: %s", error, extra={"action": "journal_write"})
             return
-        for job, result in zip(group, results, strict=True):
-            _finish(job, result=result)
+        _finish(group, results)
         self._committed()
 
     def _transact(self, group: list[Job]) -> list[Any]:
@@ -199,17 +215,29 @@ class Writer(Thread):
     def _attempt(self, group: list[Job]) -> list[Any]:
         dirty = set(self.dirty_checkpoints)
         with self.env.begin(write=True) as txn:
-            tables = LmdbTables(txn, self.dbs, self.mirror, now=self._clock())
-            wanted = [job.prepare(tables) for job in group if job.prepare]
-            natives = [key for keys, _ in wanted for key in keys]
-            tables.prefetch(natives, [key for _, keys in wanted for key in keys])
-            results = [job.run(tables) for job in group]
-            tables.flush()
-            tables.set_checkpoints({sink: self.mirror.checkpoints[sink] for sink in dirty})
+            with self._working():
+                tables = LmdbTables(txn, self.dbs, self.mirror, now=self._clock())
+                wanted = [job.prepare(tables) for job in group if job.prepare]
+                natives = [key for keys, _ in wanted for key in keys]
+                tables.prefetch(natives, [key for _, keys in wanted for key in keys])
+                results = [job.run(tables) for job in group]
+                tables.flush()
+                tables.set_checkpoints({sink: self.mirror.checkpoints[sink] for sink in dirty})
             began = perf_counter()
         self.sync_times.add(perf_counter() - began)
         self.dirty_checkpoints -= dirty
         return results
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self._at_work = True
+        try:
+            yield
+        finally:
+            with self._turns:
+                self._at_work = False
+                held, self._held = self._held, []
+            _hand_over([(turn, None) for turn in held])
 
     def _restore_mirror(self) -> None:
         """
@@ -239,20 +267,31 @@ def _translated(error: Exception) -> Exception:
     return error
 
 
-def _finish(job: Job, *, result: Any = None, error: Exception | None = None) -> None:
-    future = job.future
-    if future is None:
-        return
+def _finish(group: Sequence[Job], results: Sequence[Any]) -> None:
+    """
+    Hand results over to those who wait; an exception is raised there.
+    """
+    done = zip(group, results, strict=True)
+    _hand_over([(job.future, result) for job, result in done if job.future is not None])
 
-    def settle() -> None:
+
+def _hand_over(done: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
+    """
+    Settle futures from this thread, each event loop's at once: every call wakes it, to take turns with this thread.
+    """
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for future, result in done:
+        by_loop.setdefault(future.get_loop(), []).append((future, result))
+    for loop, finished in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, finished)
+
+
+def _settle(finished: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
+    for future, result in finished:
         if future.cancelled():
-            return
-        if error is None:
-            future.set_result(result)
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
         else:
-            future.set_exception(error)
-
-    try:
-        future.get_loop().call_soon_threadsafe(settle)
-    except RuntimeError:  # the loop is closed: nobody waits any more
-        return
+            future.set_result(result)

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from onelogin_connector.errors import QueryError
-from onelogin_connector.kql import bounds, messages
+from onelogin_connector.kql import bounds, messages, optional
 from onelogin_connector.kql.library import (
     CLOCK_SLOT,
     KqlError,
@@ -45,7 +45,7 @@ def translate(text: str, schema: Schema) -> Compiled:
     try:
         lowered = lower(text)
         bounds.check_tree(lowered)
-        tree = _bounded(lowered)
+        tree = _bounded(optional.decided(lowered, columns))
         tables = frozenset(_tables(tree, text, columns))
         with clock(None) as active:
             calls = [node for node in _nodes(tree) if isinstance(node, ir.FunctionCall)]

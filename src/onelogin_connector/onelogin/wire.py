@@ -105,7 +105,6 @@ def http_client(
             follow_redirects=False,
             timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
             limits=limits,
-            event_hooks={"request": [reach.require] if reach else []},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             headers={
                 "user-agent": f"onelogin-connector/{__version__}",
@@ -118,9 +117,9 @@ def http_client(
             "proxy-address"
         ) from None  # the text of the original holds the address, maybe a password
     if reach is not None and transport is None:
-        # given as an argument it would end the use of proxies, which are mounted beside it
-        verify = httpx2.create_ssl_context(trust_env=trust_env)
-        client._transport = reach.transport(verify=verify, limits=limits)  # noqa: SLF001
+        reach.guard(client, trust_env=trust_env, limits=limits)
+    elif reach is not None:
+        client.event_hooks = {"request": [reach.require]}
     return client
 
 

@@ -24,8 +24,8 @@ from msgspec import Struct
 from onelogin_connector.azure.blobs import Container
 from onelogin_connector.errors import Busy, ConnectorError
 from onelogin_connector.journal.base import DeadLetter, Receipt
-from onelogin_connector.journal.blobs.head import HEAD
-from onelogin_connector.journal.blobs.journal import BlobJournal, Request, prepare
+from onelogin_connector.journal.blobs.head import HEAD, prepare
+from onelogin_connector.journal.blobs.journal import BlobJournal, Request
 from onelogin_connector.journal.blobs.lease import Lease, take
 from onelogin_connector.journal.blobs.tree import Leaves
 from onelogin_connector.serverless.polling import BlobProgress, poll

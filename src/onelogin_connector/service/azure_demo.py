@@ -85,6 +85,7 @@ def delivering(settings: Settings, url: str) -> Settings:
     Return the settings with sinks into a simulated Azure by both of its APIs; those of the same names stay.
     """
     from onelogin_connector.azure.credentials import ClientSecret
+    from onelogin_connector.azure.logs_ingestion import RuleId
     from onelogin_connector.simulator.azure import subscription
     from onelogin_connector.sinks import data_collector, logs_ingestion
 
@@ -97,7 +98,7 @@ def delivering(settings: Settings, url: str) -> Settings:
     )
     sentinel = logs_ingestion.Settings(
         endpoint=address,
-        rule_id=logs_ingestion.RuleId(subscription.RULE_ID),
+        rule_id=RuleId(subscription.RULE_ID),
         credential=credential,
     )
     legacy = data_collector.Settings(

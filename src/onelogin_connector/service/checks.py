@@ -1,5 +1,5 @@
 """
-Checks of connectors: run when a person asks, when a connector was saved, and every hour.
+Checks: of connectors when a person asks, when one was saved, and every hour; of sinks while they are entered.
 
 A run does one stage after another and can be watched while it does. How the latest run of a saved connector ended
 is kept in the state. What was entered but not saved is tried in the same way and kept nowhere.
@@ -8,17 +8,19 @@ is kept in the state. What was entered but not saved is tried in the same way an
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from onelogin_connector.config import SinkSettings
 from onelogin_connector.errors import ConfigError, ConnectorError
 from onelogin_connector.onelogin.client import OneLogin
 from onelogin_connector.service import wanted as entered
 from onelogin_connector.service.check_run import Run, failing, first_failed, headline
+from onelogin_connector.service.delivering import sink_of
 from onelogin_connector.service.explaining import (
     ACCOUNT,
     INTAKE,
@@ -29,6 +31,8 @@ from onelogin_connector.service.explaining import (
     WEBHOOK_TOKEN,
 )
 from onelogin_connector.service.pulling import client
+from onelogin_connector.service.report import stages_of
+from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.service.wanted import FieldErrors, Wanted
 from onelogin_connector.status import Stage, StageState
 
@@ -100,6 +104,29 @@ class Checks:
         wanted = self._service.connectors.normal(wanted)
         run = Run("", API_STAGES, at=self._service.clock())
         self._start(run, lambda: self._tried(run, connector, wanted))
+        return run
+
+    def begin_sink(self, sink: str) -> Run:
+        """
+        Begin to check a sink as it is saved.
+        """
+        run = Run(sink, (), at=self._service.clock())
+        self._start(run, lambda: self._sink_saved(run))
+        return run
+
+    async def begin_entered_sink(self, sink: str | None, wanted: WantedSink) -> Run:
+        """
+        Begin to try a sink that was entered and is not saved. Stored secrets go only where they were entered for.
+
+        Args:
+            sink: Whose stored secrets may be used where none was entered.
+
+        Raises:
+            FieldErrors: Something that was entered cannot be used.
+        """
+        _, settings = await asyncio.to_thread(self._service.sinks.entered, sink, wanted)
+        run = Run("", (), at=self._service.clock())
+        self._start(run, lambda: self._sink_tried(run, sink or wanted.name, settings))
         return run
 
     def run_of(self, id: str) -> Run | None:
@@ -189,12 +216,14 @@ class Checks:
 
     async def _keep(self, run: Run) -> None:
         """
-        Keep how the check of a saved connector ended, unless it was removed meanwhile.
+        Keep how the check of what is saved ended, unless it was removed meanwhile.
         """
         service = self._service
-        if run.target in service.settings.connectors:
+        is_connector = run.target in service.settings.connectors
+        if is_connector or run.target in service.settings.sinks:
             state = service.state.connectors
             await asyncio.to_thread(state.save_outcome, run.target, run.stages, ok=run.ok, at=run.at)
+        if is_connector:
             self._tell(run)
 
     async def _saved(self, run: Run) -> None:
@@ -234,6 +263,31 @@ class Checks:
             )
             try:
                 await self._ask(run, tried)
+            finally:
+                await tried.close()
+
+    async def _sink_saved(self, run: Run) -> None:
+        delivery = self._service.deliveries.get(run.target)
+        if delivery is None:
+            run.add(Stage("Configuration", StageState.SKIPPED, "This sink is turned off."))
+        else:
+            _add_all(run, await stages_of(delivery.sink))
+
+    async def _sink_tried(self, run: Run, name: str, settings: SinkSettings) -> None:
+        async with self._entered:
+            try:
+                tried = sink_of(
+                    settings.kind,
+                    settings.settings,
+                    name or "new",
+                    clock=self._service.clock,
+                    reach=self._service.sinks.reach,
+                )
+            except ConfigError as error:
+                run.add(Stage("Configuration", StageState.FAILED, error.message, error.action))
+                return
+            try:
+                _add_all(run, await stages_of(tried))
             finally:
                 await tried.close()
 
@@ -318,7 +372,12 @@ class Checks:
 
 def _next(run: Run) -> str:
     done = len(run.stages)
-    return run.planned[min(done, len(run.planned) - 1)]
+    return run.planned[min(done, len(run.planned) - 1)] if run.planned else "Check"
+
+
+def _add_all(run: Run, stages: Sequence[Stage]) -> None:
+    for stage in stages:
+        run.add(structs.replace(stage, stage=stage.stage.title()))
 
 
 def _without_api(name: str) -> Stage:

@@ -15,9 +15,9 @@ from onelogin_connector.errors import ConnectorError
 from onelogin_connector.journal.base import ConnectorCounts
 from onelogin_connector.service import standing
 from onelogin_connector.service.collection import Collection, ConnectorRow, SinkRow, SourceRow, Turn
-from onelogin_connector.service.meter import SLOT_SECONDS, SLOTS, Meter
+from onelogin_connector.service.meter import SLOT_SECONDS, SLOTS, Gauge, Meter
 from onelogin_connector.service.standing import Beat, Stand, Word
-from onelogin_connector.state import Change
+from onelogin_connector.state import Change, Flow
 from onelogin_connector.store.figures import Counted
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 10.0
 """How often the meter looks at the counters."""
+
+LOOKS_BETWEEN_KEEPING = 6
+"""What the sinks took is kept each minute; the counters themselves are in the journal."""
 
 FRESH_SECONDS = 5.0
 """How long the figures of the day are shown again: several people look at one page."""
@@ -86,14 +89,63 @@ class Collecting:
         self._day: dict[str, Counted] | None = None
         self._day_at = 0.0
         self._counting: asyncio.Task[None] | None = None
+        self._resumed = False
 
     async def run(self) -> None:
         """
         Look at the counters until cancelled.
         """
+        await asyncio.to_thread(self.resume)
+        looks = 0
         while True:
             self.look()
+            looks += 1
+            if looks % LOOKS_BETWEEN_KEEPING == 0:
+                await self.keep()
             await asyncio.sleep(LOOK_SECONDS)
+
+    def resume(self) -> None:
+        """
+        Take up what the sinks took before a restart.
+        """
+        now, deliveries = self._service.clock(), self._service.deliveries
+        flows = self._service.state.sinks.flows(after_slot=int(now // SLOT_SECONDS) - SLOTS)
+        for name, flow in flows.items():
+            delivery = deliveries.get(name)
+            if delivery is not None:
+                # after a kill the counter may be behind what was kept, and in a new journal it begins anew
+                gauge = Gauge.resumed(
+                    now,
+                    delivery.checkpoint.delivered,
+                    before=flow.delivered,
+                    slots=flow.slots,
+                    moved_at=flow.moved_at,
+                )
+                self.meter.put(f"sink {name}", gauge)
+        self._resumed = True
+
+    def attend(self, sink: str) -> None:
+        """
+        Count what a new sink takes from its first record on; one of that name may have been there before.
+        """
+        self.meter.put(f"sink {sink}", Gauge(self._service.clock(), 0))
+
+    async def keep(self) -> None:
+        """
+        Keep what the sinks took; what cannot be kept now is kept a minute later.
+        """
+        if not self._resumed:  # a single command, which knows nothing of before
+            return
+        after = int(self._service.clock() // SLOT_SECONDS) - SLOTS
+        flows = {
+            name: Flow(gauge.value, gauge.moved_at, gauge.kept(after))
+            for name in self._service.deliveries
+            if (gauge := self.meter.gauge(f"sink {name}")) is not None
+        }
+        try:
+            await asyncio.to_thread(self._service.state.sinks.save_flows, flows, before_slot=after)
+        except ConnectorError as error:
+            logger.debug("What the sinks took was not kept: %s", error, extra={"action": "flows_not_kept"})
 
     def look(self) -> None:
         """

@@ -80,13 +80,13 @@ class SinkRow(Struct, frozen=True, kw_only=True):
     since: datetime | None
     error: str
     last_delivery: datetime | None
-    """Since the program's start."""
+    """To ten seconds; None where none is known of the last day."""
     backlog: int
     """Entries that wait for it."""
     lag_seconds: float
     """Age of the oldest of them, by its arrival."""
     delivered_hour: int
-    """To the quarter of an hour, and since the program's start."""
+    """To the quarter of an hour; what was delivered before a restart is counted too."""
     delivered_day: int
     delivered: int
     skipped: int

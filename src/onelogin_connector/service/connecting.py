@@ -120,6 +120,10 @@ class SettingsShown(Struct, frozen=True, kw_only=True):
     overlap_minutes: float
     start: str | None
     time_rule: str
+    poll_delay_seconds: float | None
+    api_budget_share: float
+    allowed_networks: list[str]
+    max_body: int
 
 
 class ConnectorShown(Struct, frozen=True, kw_only=True):
@@ -260,6 +264,10 @@ def _settings(service: "Service", name: str) -> SettingsShown:
         overlap_minutes=settings.overlap_minutes,
         start=None if settings.start is None else text_of(settings.start.timestamp()),
         time_rule=settings.time_rule,
+        poll_delay_seconds=settings.poll_delay_seconds,
+        api_budget_share=settings.api_budget_share,
+        allowed_networks=[str(network) for network in settings.allowed_networks],
+        max_body=settings.max_body,
     )
 
 

@@ -231,12 +231,15 @@ class Connectors:
             if pull is not None:
                 await pull.client.close()
 
-    async def save(self, connector: str | None, wanted: Wanted) -> str:
+    async def save(self, connector: str | None, wanted: Wanted) -> tuple[str, list[str]]:
         """
-        Make a connector, or change one that was made in the console; returns its id.
+        Make a connector, or change one that was made in the console.
 
         Args:
             connector: The one to change; None makes a new one, whose id is derived from its name.
+
+        Returns:
+            Its id, and the names of the fields that were entered anew.
 
         Raises:
             FieldErrors: Something that was entered cannot be used.
@@ -248,11 +251,12 @@ class Connectors:
                 self._require_editable(connector)
             secret = self.secret_for(connector, wanted)
             name = connector or self.id_for(wanted.name)
+            fields = entered.changed_fields(self._made.get(name), wanted)
             await asyncio.to_thread(self._keep, name, wanted, secret)
-            self._made[name] = wanted_without_secret(wanted)
+            self._made[name] = entered.stored(wanted.kept())  # without its secret
             self._service.settings.connectors[name] = entered.connector(wanted, secret)
             await self._renew(name)
-            return name
+            return name, fields
 
     def normal(self, wanted: Wanted) -> Wanted:
         """
@@ -268,7 +272,8 @@ class Connectors:
         Return the id that a new connector of this name would have.
         """
         service = self._service
-        return entered.id_for(name, {*service.settings.connectors, *service.journal.counts(), *RESERVED})
+        taken = {*service.settings.connectors, *service.settings.sinks, *service.journal.counts(), *RESERVED}
+        return entered.id_for(name, taken)
 
     def secret_for(self, connector: str | None, wanted: Wanted) -> Secret | None:
         """
@@ -391,10 +396,3 @@ class Connectors:
             await pull.poller.stop()
         await self._service.tasks.end(tasks)
         self._service.accounts.release(name)
-
-
-def wanted_without_secret(wanted: Wanted) -> Wanted:
-    """
-    Return what was entered without its secret, to be held in memory.
-    """
-    return entered.stored(wanted.kept())

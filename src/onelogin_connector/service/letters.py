@@ -14,7 +14,7 @@ from hashlib import blake2b
 from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.event import Way
-from onelogin_connector.journal.base import DeadLetter, Journal
+from onelogin_connector.journal.base import DeadLetter, Journal, LetterHead
 from onelogin_connector.sources.body import records
 from onelogin_connector.sources.reading import read_all
 
@@ -35,11 +35,11 @@ class Letters:
         self._deliveries = deliveries
         self._clock = clock
 
-    def page(self, *, after: int, limit: int) -> list[DeadLetter]:
+    def page(self, *, after: int, limit: int) -> list[LetterHead]:
         """
-        Return dead letters in the order of their ids.
+        Return dead letters in the order of their ids, without their bytes.
         """
-        return self._journal.dead_letters(after=after, limit=limit)
+        return self._journal.letter_heads(after=after, limit=limit)
 
     def one(self, id: int) -> DeadLetter | None:
         """
@@ -52,7 +52,7 @@ class Letters:
         Give the ids of all dead letters.
         """
         after = 0
-        while page := self._journal.dead_letters(after=after, limit=PAGE):
+        while page := self._journal.letter_heads(after=after, limit=PAGE):
             yield from (letter.id for letter in page)
             after = page[-1].id
 

@@ -1,8 +1,9 @@
 """
 How fast things flow: counters that only rise, looked at every few seconds.
 
-It costs a few additions a round, whatever flows, and is held in memory: a rate is of now, and what it was before a
-restart the store tells for events. What sinks have taken in is known since the program's start.
+It costs a few additions a round, whatever flows. A rate is of now. What rose in each quarter of an hour is held in
+memory, and given out to be kept from time to time, so that it can be taken up again after a restart: the counters
+themselves survive, so what they rose by in between is counted too.
 """
 
 from collections import deque
@@ -30,21 +31,56 @@ class Gauge:
         self.moved_at: float | None = None
         """Unix seconds at which it was last seen to have risen."""
 
+    @classmethod
+    def resumed(
+        cls, at: float, value: int, *, before: int, slots: Mapping[int, int], moved_at: float | None
+    ) -> "Gauge":
+        """
+        Take a counter up again; what it rose by since its slots were given out counts for now, and for no rate.
+
+        Args:
+            at: Now, Unix seconds.
+            value: Where the counter is.
+            before: Where it was when its slots were given out.
+            slots: As ``kept`` gives them.
+            moved_at: When it was last seen to have risen.
+        """
+        found = cls(at, value)
+        found._slots, found.moved_at = dict(slots), moved_at
+        found._count(at, value - before)
+        return found
+
+    @property
+    def value(self) -> int:
+        """
+        Where the counter is.
+        """
+        return self._value
+
+    def kept(self, after: int) -> dict[int, int]:
+        """
+        Return by how much it rose in each quarter of an hour since 1970 after one.
+        """
+        return {slot: risen for slot, risen in self._slots.items() if slot > after}
+
     def note(self, at: float, value: int) -> None:
         """
         Take the counter's value at a moment.
         """
-        risen = max(0, value - self._value)
-        if risen:
-            slot = int(at // SLOT_SECONDS)
-            self._slots[slot] = self._slots.get(slot, 0) + risen
-            self.moved_at = at
-            for old in [each for each in self._slots if each <= slot - SLOTS]:
-                del self._slots[old]
+        self._count(at, value - self._value)
         self._value = value
         self._recent.append((at, value))
         while len(self._recent) > 2 and self._recent[1][0] <= at - RECENT_SECONDS:
             self._recent.popleft()
+
+    def _count(self, at: float, risen: int) -> None:
+        if risen <= 0:
+            return
+        slot = int(at // SLOT_SECONDS)
+        self._slots[slot] = self._slots.get(slot, 0) + risen
+        self.moved_at = at
+        for old in [each for each in self._slots if each <= slot - SLOTS]:
+            del self._slots[old]
 
     def rate(self) -> float:
         """
@@ -88,6 +124,12 @@ class Meter:
                 self._gauges[name] = Gauge(at, value)
             else:
                 gauge.note(at, value)
+
+    def put(self, name: str, gauge: Gauge) -> None:
+        """
+        Take a counter up again that was looked at before a restart.
+        """
+        self._gauges[name] = gauge
 
     def gauge(self, name: str) -> Gauge | None:
         """

@@ -64,6 +64,19 @@ class Refills:
         task = self._tasks[sink] = asyncio.create_task(self._refill(sink, delivery), name=f"refill {sink}")
         task.add_done_callback(lambda _: self._tasks.pop(sink, None))
 
+    async def end(self, sink: str) -> None:
+        """
+        End the refill of a sink that changes or goes; what it is still owed stays so.
+        """
+        task = self._tasks.get(sink)
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            self._latest[sink] = Refill(
+                running=False, error="It was held up; refill it again later.", at=self._clock()
+            )
+
     async def close(self) -> None:
         """
         End what is running; what is still owed stays so, and a later refill goes on there.

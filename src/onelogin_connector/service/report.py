@@ -13,7 +13,7 @@ from msgspec import to_builtins
 from onelogin_connector.errors import ConfigError, ConnectorError
 from onelogin_connector.journal import time_rule
 from onelogin_connector.journal.base import ConnectorCounts
-from onelogin_connector.sinks.base import Stage, StageState
+from onelogin_connector.sinks.base import Sink, Stage, StageState
 from onelogin_connector.status import State, Status
 
 if TYPE_CHECKING:
@@ -175,9 +175,16 @@ async def _sink_stages(service: "Service", name: str) -> list[Stage]:
     delivery = service.deliveries.get(name)
     if delivery is None:
         return [Stage("Configuration", StageState.SKIPPED, "This sink is turned off.")]
+    return await stages_of(delivery.sink)
+
+
+async def stages_of(sink: Sink) -> list[Stage]:
+    """
+    Test a sink within some time; what goes wrong is a stage that failed.
+    """
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            return list(await delivery.sink.check())
+            return list(await sink.check())
     except TimeoutError:
         text = f"The check was not done within {CHECK_SECONDS:.0f} seconds."
         return [Stage("Connection", StageState.FAILED, text, action="Check the network to this destination.")]

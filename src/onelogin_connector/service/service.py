@@ -37,6 +37,7 @@ from onelogin_connector.service.letters import Letters
 from onelogin_connector.service.notices import Notices, notices_of
 from onelogin_connector.service.pulling import Pull, required
 from onelogin_connector.service.refills import Refills
+from onelogin_connector.service.sinks import Sinks
 from onelogin_connector.service.tasks import Tasks
 from onelogin_connector.service.tokens import WebhookTokens
 from onelogin_connector.service.upkeep import Upkeep
@@ -45,7 +46,6 @@ from onelogin_connector.sources.files import Progress, import_file
 from onelogin_connector.sources.polling.backfill import Backfilled, Report
 from onelogin_connector.sources.webhook import WebhookSource
 from onelogin_connector.state import State
-from onelogin_connector.status import State as Stand
 from onelogin_connector.status import Status
 from onelogin_connector.store import HourFigures, Result, Store
 
@@ -82,7 +82,6 @@ class Service:
         state: State,
         journal: LmdbJournal,
         store: Store | None,
-        deliveries: dict[str, Delivery],
         *,
         clock: Callable[[], float],
     ) -> None:
@@ -94,8 +93,9 @@ class Service:
         self.state = state
         self.journal = journal
         self.store = store
-        self.deliveries = deliveries
         self.clock = clock
+        self.deliveries: dict[str, Delivery] = {}
+        """Of the sinks that are not turned off."""
         self.alarms = Alarms(clock)
         self.tasks = Tasks(self.alarms, clock)
         self.tokens = WebhookTokens(settings, state)
@@ -108,13 +108,14 @@ class Service:
         self.stands: dict[str, Status] = {}
         """Of connectors by what comes; one that pulls has a status of its own."""
         self.connectors = Connectors(self)
+        self.sinks = Sinks(self)
         self.checks = Checks(self)
-        self.letters = Letters(journal, deliveries, clock=clock)
+        self.letters = Letters(journal, self.deliveries, clock=clock)
         self.events = Events(
             store, lambda: journal.epoch, clock=clock, refusal=no_store, initializer=stand_aside
         )
         self.fills = Fills(self.backfill, clock=clock)
-        self.refills = Refills(deliveries, clock=clock)
+        self.refills = Refills(self.deliveries, clock=clock)
         self.upkeep = Upkeep(self)
         self.collecting = Collecting(self)
         self.health = Health(self)
@@ -137,16 +138,10 @@ class Service:
         if self.store is not None and await epoch.agree(self.journal, self.store, self.alarms):
             for pull in self.pulls.values():
                 await pull.poller.step_back(LOST_US)
-        for name, delivery in self.deliveries.items():
-            if only_store and delivery.sink.kind != "store":
-                delivery.status.turn(Stand.STOPPED, "The service is not running; this is a single command.")
-                continue
-            self.tasks.watch(f"delivery {name}", delivery.run)
+        self.sinks.start_all(only_store=only_store)
         await self.connectors.start_all(only_store=only_store)
         self.tasks.watch("upkeep", self.upkeep.run)
         if not only_store:
-            for name, stream in self.user_streams.items():
-                self.tasks.watch(f"users stream {name}", stream.run)
             self.tasks.watch("checks", self.checks.run)
             self.tasks.watch("meter", self.collecting.run)
             # a single command is no change of state, and tells nobody
@@ -174,8 +169,10 @@ class Service:
         await self.refills.close()
         await self.checks.close()  # they ask over the connections that end next
         await self.connectors.close_all()
-        await asyncio.gather(*(delivery.stop() for delivery in self.deliveries.values()))
+        await self.sinks.close_all()
         await self.tasks.end()
+        self.collecting.look()
+        await self.collecting.keep()
         await self.health.close()
         self._analyst.shutdown(wait=False, cancel_futures=True)
         self.events.close()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, convert, structs, to_builtins
 
-from onelogin_connector.config import Connector, Domain, HttpUrl, Secret
+from onelogin_connector.config import Connector, Domain, HttpUrl, Network, Secret
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.reach import Reach
 
@@ -27,6 +27,11 @@ SHORTEST_POLL_SECONDS = 5.0
 LONGEST_POLL_SECONDS = 86_400.0
 SHORTEST_OVERLAP_MINUTES = 1.0
 LONGEST_OVERLAP_MINUTES = 1_440.0
+LONGEST_POLL_DELAY_SECONDS = 3_600.0
+SMALLEST_BODY_BYTES = 1 << 16
+LARGEST_BODY_BYTES = 1 << 30
+LEAST_BUDGET_SHARE = 0.01
+MOST_NETWORKS = 100
 
 
 class FieldErrors(ConfigError):
@@ -68,6 +73,14 @@ class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     start: datetime | None = None
     """Where the first run begins, with its time zone; 24 hours back if absent."""
     time_rule: Literal["floor", "round"] = "floor"
+    poll_delay_seconds: float | None = None
+    """How far behind the present the API is read; 30 with a webhook, else 0, if absent."""
+    api_budget_share: float = 0.5
+    """Share of the account's hourly API calls that may be used."""
+    allowed_networks: list[str] = []
+    """Networks that webhooks may come from; empty for all."""
+    max_body: int = 32 << 20
+    """Largest webhook request that is taken, after unpacking, in bytes."""
 
     def __repr__(self) -> str:
         return f"Wanted({self.name!r})"  # never the secret
@@ -106,6 +119,7 @@ def normal(wanted: Wanted, reach: Reach) -> Wanted:
         "api_url": _api_url(wanted.api_url, reach, wrong),
         "client_id": wanted.client_id.strip(),
         "client_secret": wanted.client_secret.strip(),
+        "allowed_networks": _networks(wanted.allowed_networks, wrong),
     }
     if not changes["name"] and "name" not in wrong:
         wrong["name"] = "Give the connector a name."
@@ -120,6 +134,10 @@ def normal(wanted: Wanted, reach: Reach) -> Wanted:
     _within(
         "overlap_minutes", wanted.overlap_minutes, SHORTEST_OVERLAP_MINUTES, LONGEST_OVERLAP_MINUTES, wrong
     )
+    if wanted.poll_delay_seconds is not None:
+        _within("poll_delay_seconds", wanted.poll_delay_seconds, 0, LONGEST_POLL_DELAY_SECONDS, wrong)
+    _within("api_budget_share", wanted.api_budget_share, LEAST_BUDGET_SHARE, 1, wrong)
+    _within("max_body", wanted.max_body, SMALLEST_BODY_BYTES, LARGEST_BODY_BYTES, wrong)
     if wanted.start is not None and wanted.start.tzinfo is None:
         wrong["start"] = "Say the time zone too, as in 2026-11-01T00:00:00Z."
     if wrong:
@@ -152,7 +170,25 @@ def connector(wanted: Wanted, secret: Secret | None) -> Connector:
         overlap_minutes=wanted.overlap_minutes,
         start=wanted.start,
         time_rule=wanted.time_rule,
+        poll_delay_seconds=wanted.poll_delay_seconds,
+        api_budget_share=wanted.api_budget_share,
+        allowed_networks=[Network(network) for network in wanted.allowed_networks],
+        max_body=wanted.max_body,
     )
+
+
+def changed_fields(before: Wanted | None, after: Wanted) -> list[str]:
+    """
+    Return the names of what was entered anew, for the audit log, which holds no values.
+
+    Args:
+        before: As it was; None for a new one.
+        after: As it was entered; an empty secret was not.
+    """
+    was = before or Wanted(name="")
+    names = [name for name in after.__struct_fields__ if name != "client_secret"]
+    changed = [name for name in names if getattr(was, name) != getattr(after, name)]
+    return changed + (["client_secret"] if after.client_secret else [])
 
 
 def stored(settings: Mapping[str, Any]) -> Wanted:
@@ -216,6 +252,18 @@ def _api_url(text: str, reach: Reach, wrong: dict[str, str]) -> str:
     elif url.startswith("http:") and not reach.allows(host):
         wrong["api_url"] = "Use https."
     return str(url)
+
+
+def _networks(texts: list[str], wrong: dict[str, str]) -> list[str]:
+    found = []
+    for text in texts:
+        try:
+            found.append(str(Network(text)))
+        except ValueError:
+            wrong["allowed_networks"] = f"{text[:60]!r} is not a network such as 203.0.113.0/24."
+    if len(texts) > MOST_NETWORKS:
+        wrong["allowed_networks"] = f"At most {MOST_NETWORKS} networks."
+    return found
 
 
 def _within(field: str, value: float, least: float, most: float, wrong: dict[str, str]) -> None:

@@ -1,11 +1,14 @@
 """
 Raising and clearing alarms: what a person has to know, judged from how the parts stand.
 
+One cause is one alarm: what a failing check says of a connector's API or of a sink is not said again because polls or
+deliveries stand still for it. Of the two the one that stood first stays, so that nobody is told twice.
+
 Disk, intake and the journal's epoch raise their own alarms where they are noticed.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +23,12 @@ STUCK_SECONDS = 900.0
 
 OWN = ("silence ", "check ", "sink ", "source ")
 """Beginnings of the names of the alarms that are raised here."""
+
+OF_API = frozenset({"Configuration", "Network", "Authentication", "Permission", "Fetch Logs", "Account"})
+"""Stages of a connector's check that fail for what keeps its API from being read; the others are the webhook's."""
+
+AFTER_CHECK_SECONDS = 600.0
+"""After a check that passed, a part that stands still is given so long: it tries again within five minutes."""
 
 IDLE = frozenset({"stopped", "inactive"})
 
@@ -59,8 +68,15 @@ class Watch:
             if each["id"] not in self._first:
                 first = await asyncio.to_thread(self._service.state.history.first_at, "connector", each["id"])
                 self._first[each["id"]] = self._service.clock() if first is None else first
-        wanted = {each.name: each for each in self._wanted(shown, checks)}
         alarms = self._service.alarms
+        wanted = {each.name: each for each in self._wanted(shown, checks)}
+        standing = {alarm.name for alarm in alarms.standing()}
+        for part, check in _same_cause(wanted, checks, self._held_up(shown)):
+            del wanted[check if part in standing and check not in standing else part]
+        for name in (
+            self._soon_over(shown, checks) - standing
+        ):  # and what stands is not taken back before it is over
+            wanted.pop(name, None)
         for each in wanted.values():
             alarms.raise_(
                 each.name, each.message, each.action, severity=each.severity, link=each.link, since=each.since
@@ -83,6 +99,35 @@ class Watch:
         yield from (
             _failed(check, pages[check.target]) for check in checks if not check.ok and check.target in pages
         )
+
+    def _held_up(self, shown: dict[str, Any]) -> set[str]:
+        """
+        Return the sinks that stand still for what their check would find, and not because a person wants it.
+        """
+        pause_of = self._service.sinks.pause_of
+        return {
+            each["name"]
+            for each in shown["sinks"]
+            if each["state"] in {"paused", "retrying"} and pause_of(each["name"]) is None
+        }
+
+    def _soon_over(self, shown: dict[str, Any], checks: list[Check]) -> set[str]:
+        """
+        Return the alarms of parts that stand still, and whose check has passed since: they soon go on by themselves.
+        """
+        now, held_up = self._service.clock(), self._held_up(shown)
+        since = {
+            f"sink {each['name']}": _seconds(each["since"]) or now
+            for each in shown["sinks"]
+            if each["name"] in held_up
+        }
+        since |= {f"source {name}": pull.poller.status.since for name, pull in self._service.pulls.items()}
+        passed = {check.target: check.at for check in checks if check.ok}
+        return {
+            name
+            for name, began in since.items()
+            if began < passed.get(name.partition(" ")[2], 0.0) > now - AFTER_CHECK_SECONDS
+        }
 
     def silence_seconds(self, connector: str) -> float:
         """
@@ -115,10 +160,14 @@ class Watch:
     def _sink(self, sink: dict[str, Any], now: float) -> Iterator[Wanted]:
         since = _seconds(sink["since"]) or now
         state, name = sink["state"], sink["name"]
+        pause = self._service.sinks.pause_of(name)
         stuck = state == "retrying" and now - since >= STUCK_SECONDS
         if state == "detached":
             message = f"The sink {name} is detached, and owed what came meanwhile: {sink['error']}"
             action = "Repair it, then refill it from the store, or waive what it is owed."
+        elif state == "paused" and pause is not None:
+            message = f"The sink {name} was paused by {pause.actor}; what comes for it waits in the journal."
+            action = "Resume it when it may go on."
         elif state == "paused":
             message = f"The sink {name} is paused: {sink['error']}"
             action = "Correct the cause, then resume it."
@@ -129,9 +178,9 @@ class Watch:
             action = "Test it for the cause. Its events wait in the journal."
         else:
             return
-        yield Wanted(
-            f"sink {name}", message, action, f"/sinks/{name}", since, "error" if not stuck else "warning"
-        )
+        meant = state == "paused" and pause is not None
+        severity: Severity = "warning" if stuck or meant else "error"
+        yield Wanted(f"sink {name}", message, action, f"/sinks/{name}", since, severity)
 
     def _source(self, connector: str, now: float) -> Iterator[Wanted]:
         status = self._service.pulls[connector].poller.status
@@ -143,8 +192,29 @@ class Watch:
             yield Wanted(f"source {connector}", message, action, f"/connectors/{connector}", status.since)
 
 
+def _same_cause(
+    wanted: Mapping[str, Wanted], checks: Sequence[Check], held_up: Container[str]
+) -> Iterator[tuple[str, str]]:
+    """
+    Give the alarms that say the same: that of a part which stands still, and that of its check.
+
+    Args:
+        held_up: The sinks that stand still for what their check would find.
+    """
+    for check in checks:
+        name, source, sink = f"check {check.target}", f"source {check.target}", f"sink {check.target}"
+        if name in wanted and source in wanted and _failed_stage(check).get("stage") in OF_API:
+            yield source, name
+        elif name in wanted and sink in wanted and check.target in held_up:
+            yield sink, name
+
+
+def _failed_stage(check: Check) -> dict[str, Any]:
+    return next((each for each in check.stages if each.get("state") == "failed"), {})
+
+
 def _failed(check: Check, page: str) -> Wanted:
-    stage = next((each for each in check.stages if each.get("state") == "failed"), {})
+    stage = _failed_stage(check)
     where = f"{stage['stage']} Stage: {stage['message']}" if stage else "It did not pass."
     action = stage.get("action") or "Look at its stages."
     message = f"The check of {check.target} failed. {where}"

@@ -4,6 +4,10 @@ What a destination is to the delivery loop.
 A sink never sleeps, retries, logs per event or reads the environment: the loop does that for all of them.
 ``send`` returns when every record was accepted, or raises what the loop shall do next: ``Unavailable``,
 ``TooLarge``, ``Refused``, ``Unauthorized``. ``testing.SinkContract`` holds every sink to it.
+
+A kind can be made in the console if its class takes ``reach`` and connects to no host that this refuses. Its ``Settings``
+may then have a method ``check_entered(reach)`` for what only the settings file may ask for; it raises ``ValueError`` with
+the name of a setting, a colon, and why.
 """
 
 from collections.abc import Sequence

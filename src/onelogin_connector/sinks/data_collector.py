@@ -20,7 +20,7 @@ from httpx2 import AsyncBaseTransport
 from msgspec import Struct
 from msgspec.json import encode
 
-from onelogin_connector.azure.clouds import CLOUDS, CloudName
+from onelogin_connector.azure.clouds import CLOUDS, CloudName, quotable
 from onelogin_connector.azure.data_collector import API, CREDENTIAL_CODES, TARGET
 from onelogin_connector.azure.posting import Posting, Reply
 from onelogin_connector.azure.settling import settle
@@ -29,8 +29,12 @@ from onelogin_connector.errors import ConfigError, ConnectorError, Refused, TooL
 from onelogin_connector.event import Entry
 from onelogin_connector.formats import collector_record, fields
 from onelogin_connector.hiding import Hidden
+from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, Secret, about
 from onelogin_connector.sinks.base import Limits, Stage, StageState
+
+SUPERSEDED_BY = "logs_ingestion"
+"""The kind that new deployments should use."""
 
 MOST_BODY_BYTES = 24 << 20  # 30 MB are taken, by one page of the documentation 32
 SURELY_TAKEN_BYTES = 1 << 20  # a 404 for less than this is a wrong address, never a size
@@ -71,6 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         about(
             "Id of the Log Analytics workspace, from its overview in the Azure portal.",
             example="00000000-0000-0000-0000-000000000000",
+            binds=True,
         ),
     ]
     workspace_key: Annotated[
@@ -89,7 +94,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = "OneLogin"
     cloud: Annotated[
-        CloudName, about("The cloud that the workspace is in; it makes the address.", example="government")
+        CloudName,
+        about("The cloud that the workspace is in; it makes the address.", example="government", binds=True),
     ] = "public"
     endpoint: Annotated[
         HttpUrl | None,
@@ -160,6 +166,7 @@ class DataCollector:
         clock: Callable[[], float] = time,
         transport: AsyncBaseTransport | None = None,
         trust_env: bool = True,
+        reach: Reach | None = None,
     ) -> None:
         """
         Connect nothing yet.
@@ -168,7 +175,7 @@ class DataCollector:
             name: The sink's, for messages.
             clock: Unix seconds.
             transport: In place of the network, for tests.
-            trust_env: As for ``Posting``.
+            trust_env, reach: As for ``Posting``.
         """
         self.settings, self.name = settings, name
         self._clock = clock
@@ -176,10 +183,11 @@ class DataCollector:
         self._posting = Posting(
             settings.origin,
             API,
-            Hidden(settings.workspace_key.reveal()),
+            Hidden(settings.workspace_key.reveal(), quotes=quotable(settings.origin, reach)),
             transport=transport,
             clock=clock,
             trust_env=trust_env,
+            reach=reach,
         )
         self._is_seeded = not settings.seed_columns
 

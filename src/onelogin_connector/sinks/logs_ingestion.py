@@ -19,22 +19,31 @@ from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import monotonic, time
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from httpx2 import AsyncBaseTransport
 from msgspec import Struct
 
 from onelogin_connector.azure.calls import Calls, Trace
-from onelogin_connector.azure.clouds import CLOUDS, Cloud, CloudName, cloud_of
-from onelogin_connector.azure.credentials import Credential, hidden_of, tokens_of
-from onelogin_connector.azure.logs_ingestion import API, EMPTY, LARGEST_CALL_BYTES, Body, Parcel, body_of
+from onelogin_connector.azure.clouds import CLOUDS, Cloud, CloudName, cloud_of, is_azures, quotable
+from onelogin_connector.azure.credentials import OF_THIS_MACHINE, Credential, hidden_of, tokens_of
+from onelogin_connector.azure.logs_ingestion import (
+    API,
+    EMPTY,
+    LARGEST_CALL_BYTES,
+    Body,
+    Parcel,
+    RuleId,
+    body_of,
+)
 from onelogin_connector.azure.posting import Posting
 from onelogin_connector.azure.settling import settle
 from onelogin_connector.errors import ConfigError, ConnectorError, Partly, Refused, TooLarge, Unavailable
 from onelogin_connector.event import Entry
 from onelogin_connector.formats.ingestion import event_row, user_row
 from onelogin_connector.formats.onelogin_users import User
+from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, about
 from onelogin_connector.sinks.base import Limits, Stage, StageState
 
@@ -47,29 +56,6 @@ SPARE = 1.1
 """Batches are planned a little too large: a row too many costs nothing, one too few is a call that is not full."""
 LEAST_CALL_BYTES = 65_536
 """What a proxy on the way may lower the limit to, before that is an error of its own."""
-
-
-class RuleId(str):
-    """
-    The immutable id of a data collection rule.
-    """
-
-    __slots__ = ()
-
-    def __new__(cls, text: str) -> Self:
-        """
-        Check an id.
-
-        Raises:
-            ValueError: It is none.
-        """
-        text = text.strip()
-        if not (text.startswith("dcr-") and len(text) == 36 and text.isascii() and text[4:].isalnum()):
-            raise ValueError(
-                "expected the rule's immutableId, dcr- and 32 letters or digits, as its JSON view in the portal shows it; "
-                "not its name or its resource id"
-            )
-        return super().__new__(cls, text)
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,7 +80,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     credential: Annotated[
         Credential,
         about(
-            "Who sends; it needs the role Monitoring Metrics Publisher on the rule. A table with a `kind`, see below.",
+            "Who sends; it needs the role Monitoring Metrics Publisher on the rule.",
             example={"kind": "managed_identity"},
         ),
     ]
@@ -136,6 +122,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         about(
             "Cloud that tokens are for; told by the endpoint's name where it is one of Azure's.",
             example="government",
+            binds=True,
         ),
     ] = None
     include_backfill: Annotated[
@@ -154,6 +141,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(
                 "endpoint: this is not the name of an Azure endpoint (it ends with ingest.monitor.azure.com, .us or .cn); if "
                 "it is right all the same, set cloud too"
+            )
+
+    def check_entered(self, reach: Reach) -> None:
+        """
+        See ``sinks.base``: who may set where tokens go must not get those of the machine.
+        """
+        trusted = is_azures(self.endpoint) or reach.allows(urlsplit(self.endpoint).hostname or "")
+        if isinstance(self.credential, OF_THIS_MACHINE) and not trusted:
+            raise ValueError(
+                "endpoint: with this machine's own identity the console sends to Azure's endpoints alone (their names end "
+                "with ingest.monitor.azure.com, .us or .cn)"
             )
 
     @property
@@ -186,6 +184,7 @@ class LogsIngestion:
         name: str = "sentinel",
         clock: Callable[[], float] = time,
         transport: AsyncBaseTransport | None = None,
+        reach: Reach | None = None,
     ) -> None:
         """
         Connect nothing yet.
@@ -194,13 +193,14 @@ class LogsIngestion:
             name: The sink's, for messages and logs.
             clock: Unix seconds.
             transport: In place of the network, for tests.
+            reach: Which hosts may be connected to; None for any.
 
         Raises:
             ConfigError: The credential needs a library that is not installed.
         """
         self.settings, self.name = settings, name
-        self._clock, self._transport = clock, transport
-        self._hidden = hidden_of(settings.credential)
+        self._clock, self._transport, self._reach = clock, transport, reach
+        self._hidden = hidden_of(settings.credential, quotes=quotable(settings.endpoint, reach))
         self._calls = self._new_calls()
         self._most_bytes = LARGEST_CALL_BYTES
         self._growth = FIRST_GROWTH
@@ -303,8 +303,16 @@ class LogsIngestion:
             self._hidden,
             transport=self._transport,
             clock=self._clock,
+            reach=self._reach,
         )
-        posting = Posting(settings.endpoint, API, self._hidden, transport=self._transport, clock=self._clock)
+        posting = Posting(
+            settings.endpoint,
+            API,
+            self._hidden,
+            transport=self._transport,
+            clock=self._clock,
+            reach=self._reach,
+        )
         return Calls(posting, tokens, settings.rule_id, sink=self.name, clock=self._clock)
 
     def _packed(self, batch: Sequence[Entry]) -> Parcel:

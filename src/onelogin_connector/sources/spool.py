@@ -53,6 +53,11 @@ class Spool:
         self.connector, self._container, self._clock = connector, container, clock
         self._prefix = f"{SPOOL}{connector}/"
 
+    async def turn(self) -> None:
+        """
+        See ``Keeper``: a moment is as good as any other.
+        """
+
     async def append(
         self, events: Sequence[Event], dead: NewDeadLetter | None = None, *, accept_duplicates: bool = False
     ) -> Receipt:

@@ -255,6 +255,7 @@ class WebhookSource:
         sent = b""
         try:
             sent = await self._collected(body)
+            await self._journal.turn()
             if encoding or len(sent) > LARGE_BODY_BYTES:
                 reading, letter = await to_thread(self._read, sent, encoding, received_us)
             else:

@@ -22,6 +22,7 @@ from onelogin_connector.state.health import Change, History, note_check
 from onelogin_connector.state.people import ApiToken, People, Role, Session, User, hashed
 from onelogin_connector.state.polls import Polls
 from onelogin_connector.state.sent_users import SentUsers
+from onelogin_connector.state.sinks import Flow, Pause, SinkState
 from onelogin_connector.state.vault import Vault
 
 __all__ = [
@@ -32,14 +33,17 @@ __all__ = [
     "Check",
     "ConnectorState",
     "Deed",
+    "Flow",
     "History",
     "Outcome",
     "Part",
+    "Pause",
     "People",
     "Role",
     "SavedQuery",
     "SentUsers",
     "Session",
+    "SinkState",
     "State",
     "User",
     "hashed",
@@ -130,6 +134,7 @@ class State:
         self.accounts = Accounts(self._database, clock)
         self.polls = Polls(self._database)
         self.connectors = ConnectorState(self._database, clock)
+        self.sinks = SinkState(self._database, clock)
         self.history = History(self._database)
 
     def sent_users(self, target: str, connector: str) -> SentUsers:

@@ -17,6 +17,7 @@ from onelogin_connector.journal.base import (
     Checkpoint,
     ConnectorCounts,
     DeadLetter,
+    LetterHead,
     NewDeadLetter,
     Receipt,
 )
@@ -131,6 +132,11 @@ class MemoryJournal:
         """
         return Offset(len(self.tables.log))
 
+    async def turn(self) -> None:
+        """
+        See ``Journal``.
+        """
+
     async def append(
         self, events: Sequence[Event], dead: NewDeadLetter | None = None, *, accept_duplicates: bool = False
     ) -> Receipt:
@@ -192,6 +198,12 @@ class MemoryJournal:
         See ``Journal``.
         """
         return [letter for number, letter in sorted(self.tables.letters.items()) if number > after][:limit]
+
+    def letter_heads(self, *, after: int = 0, limit: int = 100) -> list[LetterHead]:
+        """
+        See ``Journal``.
+        """
+        return [each.head for each in self.dead_letters(after=after, limit=limit)]
 
     def dead_letter(self, id: int) -> DeadLetter | None:
         """

@@ -10,19 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from shutil import rmtree
 from typing import Any, NamedTuple
 
-from msgspec import to_builtins
+from msgspec import structs, to_builtins
 from msgspec.json import encode
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from onelogin_connector.errors import JournalFull
-from onelogin_connector.journal.base import DeadLetter
 from onelogin_connector.service import Service
 from onelogin_connector.service.backup import archive
 from onelogin_connector.service.folder import scratch
-from onelogin_connector.service.report import text_of
-from onelogin_connector.store import HourFigures
-from onelogin_connector.web import connectors, csv
+from onelogin_connector.web import connectors, csv, shapes, sinks
 from onelogin_connector.web.access import Access, Role, caller_of
 from onelogin_connector.web.answers import HttpError, json, plain, rfc3339
 from onelogin_connector.web.reading import (
@@ -110,7 +107,7 @@ class Api:
         found = self.service.letters.page(after=after, limit=limit + 1)
         page = found[:limit]
         more = page[-1].id if len(found) > limit else None
-        return json({"dead_letters": [summary(letter) for letter in page], "next": more})
+        return json(shapes.LetterPage([shapes.LetterSummary.of(letter) for letter in page], more))
 
     async def dead_letter(self, request: Request) -> Response:
         """
@@ -124,23 +121,22 @@ class Api:
                 f"There is no dead letter {id}.",
                 action="It was replayed or discarded, or never was: /api/v1/dead-letters lists what there is.",
             )
-        return json(
-            summary(letter)
-            | {
-                "records": letter.records,
-                "offset": letter.offset,
-                "positions": {str(position): why for position, why in letter.positions.items()},
-                "body": letter.body.decode(errors="replace"),
-                "body_base64": b64encode(letter.body).decode(),
-            }
+        found = shapes.WholeLetter(
+            **structs.asdict(shapes.LetterSummary.of(letter.head)),
+            records=letter.records,
+            offset=letter.offset,
+            positions={str(position): why for position, why in letter.positions.items()},
+            body=letter.body.decode(errors="replace"),
+            body_base64=b64encode(letter.body).decode(),
         )
+        return json(found)
 
     async def replay(self, request: Request) -> Response:
         """
         Send dead letters again; those that are accepted are removed.
         """
         accepted, failures = await self.service.letters.replay(await self._which(request))
-        return json({"replayed": accepted, "failed": len(failures), "errors": failures})
+        return json(shapes.Replayed(accepted, len(failures), failures))
 
     async def discard(self, request: Request) -> Response:
         """
@@ -148,7 +144,7 @@ class Api:
         """
         ids = await self._which(request)
         self._note(request, "dead_letters_discarded", str(len(ids)))
-        return json({"discarded": await self.service.letters.discard(ids)})
+        return json(shapes.Discarded(await self.service.letters.discard(ids)))
 
     async def _which(self, request: Request) -> list[int]:
         which = await read(request, Which)
@@ -216,7 +212,7 @@ class Api:
             for connector in ([wanted] if wanted else self.service.settings.connectors)
             for figures in await self.service.completeness(connector, since_us, until_us)
         ]
-        return json({"hours": [_hour(figures) for figures in hours]})
+        return json(shapes.Hours([shapes.HourShown.of(figures) for figures in hours]))
 
     async def backfill(self, request: Request) -> Response:
         """
@@ -280,7 +276,7 @@ class Api:
         new = await read(request, NewPassword)
         await self.access.set_password(new.user, new.password)
         self._note(request, "password_set", new.user)
-        return json({"user": new.user})
+        return json(shapes.PasswordSet(new.user))
 
     async def tokens(self, request: Request) -> Response:
         """
@@ -300,13 +296,8 @@ class Api:
         by = caller_of(request).name
         token = await asyncio.to_thread(self.access.new_token, new.name, new.role, by=by)
         self._note(request, "api_token_made", f"{new.name} ({new.role})")
-        return json(
-            {
-                "token": token,
-                "note": f"The token {new.name} may do what a {new.role} may. It cannot be shown again.",
-            },
-            201,
-        )
+        note = f"The token {new.name} may do what a {new.role} may. It cannot be shown again."
+        return json(shapes.NewSecret(token, note), 201)
 
     async def revoke_token(self, request: Request) -> Response:
         """
@@ -316,7 +307,7 @@ class Api:
         if not await asyncio.to_thread(self.access.revoke_token, id):
             raise HttpError("not-found", f"There is no API token {id}.")
         self._note(request, "api_token_revoked", str(id))
-        return json({"revoked": id})
+        return json(shapes.Revoked(id))
 
     async def webhook_token(self, request: Request) -> Response:
         """
@@ -327,9 +318,7 @@ class Api:
         token = self.service.new_webhook_token(connector, revoke_old=rotation.revoke_old)
         self._note(request, "webhook_token_made", connector)
         older = "Older tokens are invalid." if rotation.revoke_old else "The token before it stays valid."
-        return json(
-            {"token": token, "note": f"Set it in OneLogin as `Authorization: Bearer …`. {older}"}, 201
-        )
+        return json(shapes.NewSecret(token, f"Set it in OneLogin as `Authorization: Bearer …`. {older}"), 201)
 
     def _note(self, request: Request, action: str, what: str = "") -> None:
         self.access.note(caller_of(request).name, action, what)
@@ -346,6 +335,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/connectors/{id}/check", Role.OPERATOR, Api.check_one),
     Endpoint("POST", "/api/v1/connectors/{id}/backfill", Role.OPERATOR, Api.backfill),
     Endpoint("POST", "/api/v1/connectors/{id}/token", Role.ADMIN, Api.webhook_token),
+    Endpoint("POST", "/api/v1/sinks", Role.ADMIN, sinks.make_sink),
+    Endpoint("POST", "/api/v1/sinks/test", Role.ADMIN, sinks.try_sink),
+    Endpoint("PUT", "/api/v1/sinks/{id}", Role.ADMIN, sinks.replace_sink),
+    Endpoint("DELETE", "/api/v1/sinks/{id}", Role.ADMIN, sinks.remove_sink),
     Endpoint("GET", "/api/v1/completeness", Role.VIEWER, Api.completeness),
     Endpoint("POST", "/api/v1/query", Role.VIEWER, Api.query),
     Endpoint("GET", "/api/v1/dead-letters", Role.VIEWER, Api.dead_letters),
@@ -360,27 +353,3 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/tokens", Role.ADMIN, Api.new_token),
     Endpoint("DELETE", "/api/v1/tokens/{id}", Role.ADMIN, Api.revoke_token),
 )
-
-
-def _hour(figures: HourFigures) -> dict[str, Any]:
-    """
-    Return an hour's figures with times that people read.
-    """
-    shown: dict[str, Any] = to_builtins(figures)
-    return shown | {"hour": text_of(figures.hour * 3_600), "swept_at": text_of(figures.swept_at)}
-
-
-def summary(letter: DeadLetter) -> dict[str, Any]:
-    """
-    Return what a list shows of a dead letter.
-    """
-    return {
-        "id": letter.id,
-        "at": text_of(letter.at),
-        "connector": letter.connector,
-        "sink": letter.sink,
-        "kind": letter.kind,
-        "reason": letter.reason,
-        "count": letter.count,
-        "bytes": len(letter.body),
-    }

@@ -31,6 +31,7 @@ from onelogin_connector.web.console import (
     events,
     health,
     letters,
+    sink_form,
     sinks,
 )
 from onelogin_connector.web.console.base import Console
@@ -48,6 +49,7 @@ ENTRIES: tuple[Entry, ...] = (
     *connectors.ENTRIES,
     *completeness.ENTRIES,
     *events.ENTRIES,
+    *sink_form.ENTRIES,
     *sinks.ENTRIES,
     *letters.ENTRIES,
     *health.ENTRIES,

@@ -2,7 +2,7 @@
 Who is connected to a server: what each connection may hold, and who leaves when there is no room.
 
 A connection is *busy* from the end of its request to the end of the answer, and *waiting* at any other time: for
-the next request, for the rest of a head, for the rest of a body. When there is no room, the one that has waited
+its TLS handshake, for the next request, for the rest of a head, for the rest of a body. When there is no room, the one that has waited
 longest leaves, a stranger before anybody who has shown who they are. Only when everybody is busy is the newcomer
 turned away. A crowd of slow or silent connections thus takes places from itself alone.
 """
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.json import encode
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -27,6 +27,9 @@ HEAD_SECONDS = 20.0
 
 BODY_SECONDS = 60.0
 """How long a sender may be silent within a body, or leave an answer unread; and how long one webhook may take."""
+
+LEAVE_SECONDS = 2.0
+"""How long who is turned out has to read why."""
 
 SHARE_OF_ADDRESS = 4
 """One address has at most one in so many of all places."""
@@ -80,6 +83,26 @@ NO_ROOM = _raw(
 )
 
 
+class Guest(Protocol):
+    """
+    A connection as its server's room sees it.
+    """
+
+    peer: str
+    address: str
+    """The peer's own, or its network: whatever shares places."""
+    inside: bool
+    """Whether it has a place."""
+
+    def is_known(self) -> bool:
+        """Tell whether it has shown who it is."""
+        ...
+
+    def turn_out(self, answer: bytes) -> None:
+        """End it, with an answer if it can read one."""
+        ...
+
+
 class Room:
     """
     The places of one server.
@@ -99,10 +122,10 @@ class Room:
         self._inside = 0
         self._of_address: Counter[str] = Counter()
         # each in the order in which they began to wait
-        self._strangers: dict[BoundedProtocol, None] = {}
-        self._known: dict[BoundedProtocol, None] = {}
+        self._strangers: dict[Guest, None] = {}
+        self._known: dict[Guest, None] = {}
 
-    def enter(self, connection: "BoundedProtocol") -> bool:
+    def enter(self, connection: Guest) -> bool:
         """
         Give a connection a place, if need be somebody else's; returns whether there was one.
         """
@@ -118,7 +141,7 @@ class Room:
         self._strangers[connection] = None
         return True
 
-    def leave(self, connection: "BoundedProtocol") -> None:
+    def leave(self, connection: Guest) -> None:
         """
         Take a place back.
         """
@@ -131,14 +154,14 @@ class Room:
         if not self._of_address[connection.address]:
             del self._of_address[connection.address]
 
-    def busy(self, connection: "BoundedProtocol") -> None:
+    def busy(self, connection: Guest) -> None:
         """
         Note that a connection waits for us now.
         """
         self._strangers.pop(connection, None)
         self._known.pop(connection, None)
 
-    def waiting(self, connection: "BoundedProtocol") -> None:
+    def waiting(self, connection: Guest) -> None:
         """
         Note that we wait for a connection from now on.
         """
@@ -180,12 +203,16 @@ class BoundedProtocol(HttpToolsProtocol):
     uvicorn's protocol with limits on what one connection may hold.
     """
 
-    def __init__(self, *args: Any, room: Room, **named: Any) -> None:
+    def __init__(self, *args: Any, room: Room, before: Guest | None = None, **named: Any) -> None:
         """
         Prepare for one connection.
+
+        Args:
+            before: What it was until now, whose place it takes.
         """
         super().__init__(*args, **named)
         self.room = room
+        self.before = before
         self.peer = ""
         self.address = ""
         self.known = False
@@ -204,6 +231,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.head_since = self.loop.time()
         self.peer = self.client[0] if self.client else ""
         self.address = neighbourhood(self.peer)
+        if self.before is not None:
+            self.room.leave(self.before)
+            self.before = None
         if not self.room.enter(self):
             self.turn_out(NO_ROOM)
 
@@ -263,6 +293,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write(answer)
         self._forget_request()
         self.transport.close()
+        # a client that does not read, or does not take leave of TLS, would go on without a place
+        self.loop.call_later(LEAVE_SECONDS, self.transport.abort)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self.active = cycle

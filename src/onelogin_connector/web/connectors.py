@@ -12,6 +12,7 @@ from onelogin_connector.service.wanted import Wanted
 from onelogin_connector.web.access import caller_of
 from onelogin_connector.web.answers import HttpError, json
 from onelogin_connector.web.reading import read
+from onelogin_connector.web.shapes import DeletedConnector
 
 if TYPE_CHECKING:
     from onelogin_connector.web.api import Api
@@ -36,8 +37,8 @@ async def make_connector(api: "Api", request: Request) -> Response:
     Make a connector; its id is derived from its name. It is tested at once, which its `check` shows.
     """
     wanted = await read(request, Wanted)
-    connector = await api.service.connectors.save(None, wanted)
-    _note(api, request, "connector_made", connector, fields=_given(wanted))
+    connector, fields = await api.service.connectors.save(None, wanted)
+    _note(api, request, "connector_made", connector, fields=fields)
     api.service.checks.begin(connector)
     return json(await shown(api.service, connector), 201)
 
@@ -48,8 +49,8 @@ async def replace_connector(api: "Api", request: Request) -> Response:
     """
     connector = _found(api, request)
     wanted = await read(request, Wanted)
-    await api.service.connectors.save(connector, wanted)
-    _note(api, request, "connector_changed", connector, fields=_given(wanted))
+    _, fields = await api.service.connectors.save(connector, wanted)
+    _note(api, request, "connector_changed", connector, fields=fields)
     api.service.checks.begin(connector)
     return json(await shown(api.service, connector))
 
@@ -61,7 +62,7 @@ async def remove_connector(api: "Api", request: Request) -> Response:
     connector = _found(api, request)
     await api.service.connectors.remove(connector, actor=caller_of(request).name)
     _note(api, request, "connector_deleted", connector)
-    return json({"deleted": connector})
+    return json(DeletedConnector(connector))
 
 
 async def try_connector(api: "Api", request: Request) -> Response:
@@ -85,13 +86,6 @@ def _found(api: "Api", request: Request) -> str:
             "not-found", f"There is no connector {connector[:40]!r}.", action="See /api/v1/connectors."
         )
     return connector
-
-
-def _given(wanted: Wanted) -> list[str]:
-    """
-    Return the names of what was entered; the audit log holds no values.
-    """
-    return [name for name in wanted.__struct_fields__ if getattr(wanted, name) not in ("", None)]
 
 
 def _note(api: "Api", request: Request, action: str, connector: str, **detail: object) -> None:

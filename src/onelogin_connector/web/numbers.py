@@ -20,7 +20,7 @@ def families(service: Service) -> Iterator[Family]:
         "Entries that a sink accepted, skipped or refused.",
         _sink_events(service),
     )
-    lags = {name: delivery.lag() for name, delivery in service.deliveries.items()}
+    lags = {name: delivery.lag() for name, delivery in [*service.deliveries.items()]}
     yield Family(
         "sink_lag_events",
         "gauge",
@@ -66,7 +66,7 @@ def _events(service: Service) -> Iterator[Sample]:
 
 
 def _sink_events(service: Service) -> Iterator[Sample]:
-    for sink in service.settings.sinks:
+    for sink in [*service.settings.sinks]:  # in a thread, while the console may change them
         delivery = service.deliveries.get(sink)
         checkpoint = service.journal.checkpoint(sink) if delivery is None else delivery.checkpoint
         for result, number in (

@@ -13,12 +13,14 @@ from msgspec.json import schema_components
 
 from onelogin_connector import __version__
 from onelogin_connector.service.connecting import CheckShown, ConnectorShown
+from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.service.wanted import Wanted
 from onelogin_connector.sources.problems import CONTENT_TYPE, Problem
-from onelogin_connector.web import reading
+from onelogin_connector.web import reading, shapes, sink_schemas
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.api import Endpoint
 from onelogin_connector.web.console.routes import Act, Acted, Entry, View
+from onelogin_connector.web.console.sinks import SinkView
 
 PATH = "/api/v1/openapi.json"
 
@@ -29,24 +31,46 @@ BODIES: dict[str, type] = {
     "check": reading.Names,
     "discard": reading.Which,
     "make_connector": Wanted,
+    "make_sink": WantedSink,
     "new_token": reading.NewToken,
     "password": reading.NewPassword,
     "query": reading.Question,
     "replace_connector": Wanted,
+    "replace_sink": WantedSink,
     "replay": reading.Which,
     "try_connector": Wanted,
+    "try_sink": WantedSink,
     "webhook_token": reading.Rotation,
 }
 """Name of an endpoint's function → what its body holds."""
 
 ANSWERS: dict[str, Any] = {
+    "check": list[shapes.Checked],
+    "check_one": shapes.Checked,
+    "completeness": shapes.Hours,
     "connector": ConnectorShown,
     "connectors": list[ConnectorShown],
+    "dead_letter": shapes.WholeLetter,
+    "dead_letters": shapes.LetterPage,
+    "discard": shapes.Discarded,
     "make_connector": ConnectorShown,
+    "make_sink": SinkView,
+    "new_token": shapes.NewSecret,
+    "password": shapes.PasswordSet,
+    "query": shapes.QueryResult,
+    "remove_connector": shapes.DeletedConnector,
+    "remove_sink": shapes.DeletedSink,
     "replace_connector": ConnectorShown,
+    "replace_sink": SinkView,
+    "replay": shapes.Replayed,
+    "revoke_token": shapes.Revoked,
+    "status": shapes.ServiceStatus,
+    "tokens": list[shapes.TokenListed],
     "try_connector": CheckShown,
+    "try_sink": CheckShown,
+    "webhook_token": shapes.NewSecret,
 }
-"""Name of an endpoint's function → what it answers, where that is a struct."""
+"""Name of an endpoint's function → what it answers; the others answer no JSON, see ``MEDIA``."""
 
 QUERIES: dict[str, tuple[tuple[str, str], ...]] = {
     "completeness": (
@@ -59,6 +83,8 @@ QUERIES: dict[str, tuple[tuple[str, str], ...]] = {
         ("limit", "How many, 1 to 1000."),
     ),
     "try_connector": (("connector", "The connector whose stored secret may be used, for its own host."),),
+    "remove_sink": (("confirmed", "true, if entries wait for it that will not be sent."),),
+    "try_sink": (("sink", "The sink whose stored secrets may be used, where they were entered for."),),
     "imports": (
         ("connector", "Whose events they are."),
         ("accept_duplicates", "Take hours whose repeats cannot be recognised any more: true or false."),
@@ -73,7 +99,7 @@ MEDIA: dict[str, str] = {
 }
 """Answers that are no JSON."""
 
-CREATED = frozenset({"make_connector", "new_token", "webhook_token"})
+CREATED = frozenset({"make_connector", "make_sink", "new_token", "webhook_token"})
 
 
 class Operation(NamedTuple):
@@ -140,8 +166,13 @@ def document(endpoints: Iterable[Endpoint], entries: Iterable[Entry]) -> dict[st
     """
     found = list(operations(endpoints, entries))
     types = list(dict.fromkeys(kind for each in found for kind in (each.body, each.answer) if kind))
-    schemas, components = schema_components([Problem, *types], ref_template=REFERENCE)
-    of_type = dict(zip([Problem, *types], schemas, strict=True))
+    kinds = sink_schemas.structs_of_kinds()
+    types = [Problem, *types, *kinds.values()]
+    schemas, components = schema_components(
+        types, ref_template=REFERENCE, schema_hook=sink_schemas.plain_schema
+    )
+    of_type = dict(zip(types, schemas, strict=True))
+    sink_schemas.adapt(components, {kind: of_type[struct] for kind, struct in kinds.items()})
     paths: dict[str, dict[str, Any]] = {}
     for each in found:
         paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, of_type)

@@ -19,7 +19,8 @@ from typing import Any
 import uvicorn
 
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.web.connections import BoundedProtocol, Room, is_this_machine
+from onelogin_connector.web.connections import BoundedProtocol, Guest, Room, is_this_machine
+from onelogin_connector.web.handshakes import Acceptor
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -74,9 +75,11 @@ class HttpServer(uvicorn.Server):
             )
         )
         self.config.load()
-        self.config.ssl = tls
-        room = Room(most_connections, is_exempt=is_exempt)
-        self.config.http_protocol_class = partial(BoundedProtocol, room=room)  # type: ignore[assignment]
+        self._room = Room(most_connections, is_exempt=is_exempt)
+        self._protocol = partial(BoundedProtocol, room=self._room)
+        self.config.http_protocol_class = self._protocol  # type: ignore[assignment]
+        self._tls = tls
+        self._acceptor: Acceptor | None = None
         self._listener = listener
         self._running: asyncio.Task[None] | None = None
 
@@ -91,12 +94,25 @@ class HttpServer(uvicorn.Server):
         """
         Accept connections from now on.
         """
-        self._running = asyncio.create_task(self.serve([self._listener]), name="http")
+        # uvicorn would know of a TLS connection only once its handshake is over
+        ours = [self._listener] if self._tls is None else []
+        self._running = asyncio.create_task(self.serve(ours), name="http")
         # uvicorn says by a flag alone that it listens
         while not self.started and not self._running.done():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         if self._running.done():
             self._running.result()
+        if self._tls is not None:
+            self._acceptor = Acceptor(self._listener, self._tls, self._room, self._serve_secure)
+            self._acceptor.start()
+
+    def _serve_secure(self, handshake: Guest) -> BoundedProtocol:
+        return self._protocol(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            before=handshake,
+        )
 
     @property
     def running(self) -> "asyncio.Task[None]":
@@ -115,6 +131,10 @@ class HttpServer(uvicorn.Server):
         Accept nothing more, finish what is being answered, then close.
         """
         self.should_exit = True
+        if self._acceptor is not None:
+            self._acceptor.stop()
+            self._listener.close()
+            self._acceptor = None
         if self._running is not None:
             await self._running
 

@@ -2,6 +2,8 @@
 The head: the one blob that changes, and what counts.
 """
 
+from secrets import token_hex
+
 from msgspec import DecodeError, Struct, field, json
 
 from onelogin_connector.azure.blobs import Container
@@ -107,3 +109,11 @@ def encoded(head: Head) -> bytes:
     Return the stored form.
     """
     return json.encode(head)
+
+
+def prepare(container: Container) -> None:
+    """
+    Make an empty journal, unless there is one.
+    """
+    if read(container) is None:
+        container.create(HEAD, encoded(Head(epoch=token_hex(16))))

@@ -18,7 +18,14 @@ from onelogin_connector.azure.blobs import Container
 from onelogin_connector.errors import Busy, ConnectorError, Unavailable
 from onelogin_connector.event import Entry, Event, Offset
 from onelogin_connector.identity import keys_of
-from onelogin_connector.journal.base import Checkpoint, ConnectorCounts, DeadLetter, NewDeadLetter, Receipt
+from onelogin_connector.journal.base import (
+    Checkpoint,
+    ConnectorCounts,
+    DeadLetter,
+    LetterHead,
+    NewDeadLetter,
+    Receipt,
+)
 from onelogin_connector.journal.blobs import letters
 from onelogin_connector.journal.blobs.head import HEAD, LEAVES, TREES, Head, Hold, encoded, read
 from onelogin_connector.journal.blobs.lease import Lease
@@ -101,6 +108,11 @@ class BlobJournal:
         Bytes of the records that are held.
         """
         return sum(leaf.size_bytes for leaf in self._now().trees.get("log", []))
+
+    async def turn(self) -> None:
+        """
+        See ``Keeper``: a moment is as good as any other.
+        """
 
     async def append(
         self, events: Sequence[Event], dead: NewDeadLetter | None = None, *, accept_duplicates: bool = False
@@ -201,6 +213,14 @@ class BlobJournal:
         self._now()
         found = letters.listed(self._trees["letters"], after=after, limit=limit)
         return [letters.whole(kept, self._document) for kept in found]
+
+    def letter_heads(self, *, after: int = 0, limit: int = 100) -> list[LetterHead]:
+        """
+        See ``Journal``.
+        """
+        self._now()
+        found = letters.listed(self._trees["letters"], after=after, limit=limit)
+        return [structs.replace(kept.letter.head, size_bytes=kept.size_bytes) for kept in found]
 
     def dead_letter(self, id: int) -> DeadLetter | None:
         """
@@ -381,11 +401,3 @@ class BlobJournal:
         return found[1] if found else None
 
     _document = _fetched
-
-
-def prepare(container: Container) -> None:
-    """
-    Make an empty journal, unless there is one.
-    """
-    if read(container) is None:
-        container.create(HEAD, encoded(Head(epoch=token_hex(16))))

@@ -34,6 +34,8 @@ class Kept(Struct, frozen=True):
     blob: str
     key: bytes
     """By which a repeat is found."""
+    size_bytes: int
+    """Of its body."""
 
 
 class Letters:
@@ -71,7 +73,9 @@ class Letters:
         new = DeadLetter(id=self.last, at=self._now, **structs.asdict(letter))
         name = f"{LETTERS}{self.last:010d}-{self._token}.json"
         self._write(name, _document(new))
-        self._letters.put(place, msgpack.encode(Kept(structs.replace(new, body=b""), name, key)))
+        self._letters.put(
+            place, msgpack.encode(Kept(structs.replace(new, body=b""), name, key, len(new.body)))
+        )
         self._keys.put(key, place)
         if letter.kind == "request":
             self._turn()

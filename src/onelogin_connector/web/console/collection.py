@@ -287,20 +287,20 @@ async def delete(request: Request, values: Sure) -> Done:
     return Done(f"{id} is deleted. Its events stay in the store.")
 
 
-def _delivery(request: Request) -> Any:
-    id, deliveries = request.path_params["id"], service_of(request).deliveries
-    if id not in deliveries:
+def _running(request: Request) -> str:
+    id = str(request.path_params["id"])
+    if id not in service_of(request).deliveries:
         raise HttpError(
             "not-found", f"There is no running sink {id[:80]!r}.", action="Look at Collection Status."
         )
-    return deliveries[id]
+    return id
 
 
 async def pause_sink(request: Request, _values: Any) -> Done:
     """
-    Send nothing more to a sink until it is started again; what comes waits in the journal.
+    Send nothing more to a sink until it is started again, over restarts too; what comes waits in the journal.
     """
-    _delivery(request).pause(f"Paused by {caller_of(request).name}.")
+    await service_of(request).sinks.pause(_running(request), actor=caller_of(request).name)
     return Done(f"{request.path_params['id']} is paused. What comes meanwhile waits in the journal.")
 
 
@@ -308,7 +308,7 @@ async def resume_sink(request: Request, _values: Any) -> Done:
     """
     Let a sink go on at once, also out of a wait between attempts.
     """
-    _delivery(request).resume()
+    await service_of(request).sinks.resume(_running(request))
     return Done(f"{request.path_params['id']} goes on.")
 
 

@@ -26,7 +26,7 @@ from onelogin_connector.service.wanted import LONGEST_NAME, FieldErrors
 from onelogin_connector.web.access import Role, caller_of
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.console.base import console_of, render, service_of
-from onelogin_connector.web.console.entered import LABELS, Entered, Form, form_of, wanted_of
+from onelogin_connector.web.console.entered import LABELS, Entered, Form, form_of, mebibytes, wanted_of
 from onelogin_connector.web.console.routes import Act, Done, Download, Entry, View
 from onelogin_connector.web.reading import Rotation
 
@@ -91,7 +91,8 @@ async def new_form(request: Request) -> Form:
     """
     Return an empty form.
     """
-    return form_of(service_of(request), Entered(poll_seconds="60", overlap_minutes="10"))
+    usual = Entered(poll_seconds="60", overlap_minutes="10", api_budget_share="0.5", max_body="32")
+    return form_of(service_of(request), usual)
 
 
 async def derived_id(request: Request) -> Response:
@@ -130,6 +131,10 @@ async def edit_form(request: Request) -> Form:
         overlap_minutes=f"{settings.overlap_minutes:g}",
         start=f"{settings.start.astimezone(UTC):%Y-%m-%dT%H:%M}" if settings.start else "",
         time_rule=settings.time_rule,
+        poll_delay_seconds="" if settings.poll_delay_seconds is None else f"{settings.poll_delay_seconds:g}",
+        api_budget_share=f"{settings.api_budget_share:g}",
+        allowed_networks="\n".join(settings.allowed_networks),
+        max_body=mebibytes(settings.max_body),
     )
     return await asyncio.to_thread(form_of, service, entered)
 
@@ -142,15 +147,14 @@ async def save(request: Request, entered: Entered) -> Done | Response:
     connector = found(request) if "id" in request.path_params else None
     entered = structs.replace(entered, connector=connector or "")
     try:
-        name = await service.connectors.save(connector, wanted_of(entered))
+        name, fields = await service.connectors.save(connector, wanted_of(entered))
     except FieldErrors as error:
         form = await asyncio.to_thread(form_of, service, entered, error.fields)
         return render(request, "connectors_form.html", status=422, view=form)
     service.checks.begin(name)
     words = "is saved" if connector else "is made"
-    return Done(
-        f"The connector {entered.name.strip()} {words}. It is tested now.", f"/connectors/{name}", name
-    )
+    text = f"The connector {entered.name.strip()} {words}. It is tested now."
+    return Done(text, f"/connectors/{name}", name, fields=fields)
 
 
 async def test(request: Request, entered: Entered) -> Response:

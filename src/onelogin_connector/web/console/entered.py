@@ -6,13 +6,16 @@ comes out: the form that is shown again has its field empty.
 """
 
 from datetime import UTC, datetime
-from math import nan
+from math import isfinite, nan
+from typing import overload
 
 from msgspec import Struct, structs
 
 from onelogin_connector.service import Service
 from onelogin_connector.service.connecting import TYPE
 from onelogin_connector.service.wanted import FieldErrors, Wanted
+
+MEBIBYTE = 1 << 20
 
 LABELS = {
     "name": "Connector Name",
@@ -24,6 +27,10 @@ LABELS = {
     "overlap_minutes": "Overlap",
     "start": "First run from",
     "description": "Description",
+    "poll_delay_seconds": "Poll delay",
+    "api_budget_share": "Share of API calls",
+    "allowed_networks": "Allowed networks",
+    "max_body": "Largest request",
 }
 """Field → what it is called on the page."""
 
@@ -45,6 +52,12 @@ class Entered(Struct, frozen=True, kw_only=True):
     overlap_minutes: str = ""
     start: str = ""
     time_rule: str = "floor"
+    poll_delay_seconds: str = ""
+    api_budget_share: str = ""
+    allowed_networks: str = ""
+    """One in each line."""
+    max_body: str = ""
+    """In MiB."""
 
     def __repr__(self) -> str:
         return f"Entered({self.name!r})"  # never the secret
@@ -90,9 +103,7 @@ def wanted_of(entered: Entered) -> Wanted:
     """
     wrong: dict[str, str] = {}
     start = _moment(entered.start, wrong)
-    if wrong:
-        raise FieldErrors(wrong)
-    return Wanted(
+    wanted = Wanted(
         name=entered.name,
         description=entered.description,
         domain=entered.domain,
@@ -103,10 +114,36 @@ def wanted_of(entered: Entered) -> Wanted:
         overlap_minutes=_number(entered.overlap_minutes, 10.0),
         start=start,
         time_rule="round" if entered.time_rule == "round" else "floor",
+        poll_delay_seconds=_number(entered.poll_delay_seconds, None),
+        api_budget_share=_number(entered.api_budget_share, 0.5),
+        allowed_networks=entered.allowed_networks.replace(",", " ").split(),
+        max_body=_bytes(entered.max_body, wrong),
     )
+    if wrong:
+        raise FieldErrors(wrong)
+    return wanted
 
 
-def _number(text: str, default: float) -> float:
+def mebibytes(size_bytes: int) -> str:
+    """
+    Return a number of bytes as the form has it.
+    """
+    return f"{size_bytes / MEBIBYTE:g}"
+
+
+def _bytes(text: str, wrong: dict[str, str]) -> int:
+    size = _number(text, 32.0) * MEBIBYTE
+    if isfinite(size):
+        return int(size)
+    wrong["max_body"] = "A number of MiB, such as 32."
+    return 0
+
+
+@overload
+def _number(text: str, default: float) -> float: ...
+@overload
+def _number(text: str, default: None) -> float | None: ...
+def _number(text: str, default: float | None) -> float | None:
     if not text.strip():
         return default
     try:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.journal.base import DeadLetter
+from onelogin_connector.journal.base import DeadLetter, LetterHead
 from onelogin_connector.service import Service
 from onelogin_connector.service.report import text_of
 from onelogin_connector.web.answers import HttpError
@@ -23,7 +23,7 @@ from onelogin_connector.web.reading import LARGEST_ID, Id, id_of, whole
 PAGE_LETTERS = 50
 READ_AT_ONCE = 100
 MOST_READ = 2_000
-"""Letters that one page looks at; each is read with its bytes."""
+"""Letters that one page looks at, without their bytes."""
 SHOWN_BYTES = 16_384
 HEX_BYTES = 2_048
 HEX_ROW = 16
@@ -44,7 +44,7 @@ class LetterFilter(Struct, frozen=True):
     sink: str = ""
     reason: str = ""
 
-    def fits(self, letter: DeadLetter) -> bool:
+    def fits(self, letter: LetterHead) -> bool:
         """
         Tell whether a letter is meant.
         """
@@ -199,7 +199,7 @@ async def letter(request: Request) -> LetterView:
     found = _found(request)
     body = found.body
     return LetterView(
-        _row(found),
+        _row(found.head),
         {str(position): why for position, why in found.positions.items()},
         body[:SHOWN_BYTES].decode(errors="replace"),
         hexadecimal(body[:HEX_BYTES]),
@@ -241,7 +241,7 @@ def hexadecimal(body: bytes) -> str:
     return "\n".join(lines)
 
 
-def _row(letter: DeadLetter) -> LetterRow:
+def _row(letter: LetterHead) -> LetterRow:
     return LetterRow(
         letter.id,
         text_of(letter.at),
@@ -251,7 +251,7 @@ def _row(letter: DeadLetter) -> LetterRow:
         letter.reason,
         letter.records,
         letter.count,
-        len(letter.body),
+        letter.size_bytes,
     )
 
 
@@ -312,7 +312,7 @@ def _ask(request: Request, values: Chosen, ids: list[int], deed: str) -> Respons
         chosen=values,
         number=len(ids),
         ids=[] if values.all else ids,
-        some=[_row(letter) for letter in some],
+        some=[_row(letter.head) for letter in some],
     )
 
 

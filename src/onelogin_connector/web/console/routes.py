@@ -32,6 +32,15 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
 
+class Fields(Struct, frozen=True):
+    """
+    What an act takes that reads the fields of its form by itself, since which there are depends.
+    """
+
+    fields: dict[str, list[str]]
+    """Name → values, in the order in which they were sent."""
+
+
 class Done(Struct, frozen=True):
     """
     What came of an act.
@@ -46,6 +55,8 @@ class Done(Struct, frozen=True):
     tone: Tone = "ok"
     result: Any = None
     """What a program gets beside the message."""
+    fields: list[str] | None = None
+    """Names of what was entered anew, for the audit log, which holds no values; None where nothing is entered."""
 
 
 class Acted(Struct, frozen=True):
@@ -232,7 +243,8 @@ async def _carried_out(act: Act, request: Request, values: Any) -> Done | Respon
     done = await act.call(request, values)
     if isinstance(done, Done):
         target = done.target or str(request.path_params.get("id", ""))
-        console_of(request).access.note(caller_of(request).name, act.deed, target)
+        detail = {} if done.fields is None else {"fields": done.fields}
+        console_of(request).access.note(caller_of(request).name, act.deed, target, **detail)
     return done
 
 
@@ -257,6 +269,8 @@ def shaped(fields: dict[str, list[str]], type: Any) -> Any:
     Raises:
         HttpError: A value does not fit.
     """
+    if type is Fields:
+        return Fields(fields)
     lists = {
         field.encode_name for field in structs.fields(type) if (get_origin(field.type) or field.type) is list
     }

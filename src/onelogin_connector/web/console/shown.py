@@ -4,6 +4,8 @@ How values look on a page: times, counts, sizes. Used by templates as filters.
 
 from datetime import UTC, datetime
 
+from markupsafe import Markup, escape
+
 NEVER = "never"
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 SIZES = ("B", "kB", "MB", "GB", "TB")
@@ -102,6 +104,15 @@ def size(value: float | None) -> str:
             return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
         number /= 1_000
     raise AssertionError  # the last unit takes everything
+
+
+def coded(text: str) -> Markup:
+    """
+    Return a text as HTML whose names in backticks are code.
+    """
+    parts = [escape(part) for part in text.split("`")]
+    marked = [Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts)]
+    return Markup("").join(marked)
 
 
 def share(value: float | None) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 from msgspec import Struct, UnsetType, structs, to_builtins
 from starlette.requests import Request
 
+from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError, ConnectorError
 from onelogin_connector.service import Service
 from onelogin_connector.service.collection import SinkRow
+from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.refills import Refill
+from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.setting import Secret, settings_of
-from onelogin_connector.status import State
 from onelogin_connector.web.access import caller_of
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.console.base import service_of
@@ -49,6 +51,14 @@ class SinkView(Struct, frozen=True, kw_only=True):
     """
 
     row: SinkRow
+    origin: Origin
+    editable: bool
+    """Whether the console may change it."""
+    enabled: bool
+    paused_by: str
+    """Who paused it; empty where no person did. Such a pause lasts over restarts."""
+    entered: WantedSink | None
+    """What was entered in the console, without secrets; None for what the settings file defines."""
     check: LatestCheck | None
     refill: Refill | None
     can_refill: bool
@@ -89,7 +99,16 @@ async def sink(request: Request) -> SinkView:
     Raises:
         HttpError: There is none of that name.
     """
-    name = request.path_params["id"]
+    return await sink_of(request, request.path_params["id"])
+
+
+async def sink_of(request: Request, name: str) -> SinkView:
+    """
+    Return one sink.
+
+    Raises:
+        HttpError: There is none of that name.
+    """
     found = next((each for each in (await sinks(request)).sinks if each.row.name == name), None)
     if found is None:
         raise HttpError("not-found", f"There is no sink {name[:80]!r}.", action="Look at /sinks.")
@@ -97,9 +116,15 @@ async def sink(request: Request) -> SinkView:
 
 
 def _sink(service: Service, row: SinkRow, check: LatestCheck | None) -> SinkView:
-    kind = service.settings.sinks[row.name].kind
+    own = service.settings.sinks[row.name]
+    kind, pause, origin = own.kind, service.sinks.pause_of(row.name), service.sinks.origin(row.name)
     return SinkView(
         row=row,
+        origin=origin,
+        editable=origin is Origin.CONSOLE,
+        enabled=own.enabled,
+        paused_by=pause.actor if pause else "",
+        entered=service.sinks.made(row.name),
         check=check,
         refill=service.refills.of(row.name),
         can_refill=bool(row.owed) and service.store is not None and kind != "store",
@@ -139,7 +164,7 @@ def _settings(service: Service, name: str) -> list[ShownSetting]:
 
 
 def _value(value: Any) -> str:
-    if value is None or isinstance(value, UnsetType):
+    if value in (None, "") or isinstance(value, UnsetType):
         return "none"
     if isinstance(value, Secret):
         place = " ".join(value.reference) if value.reference else "the console"
@@ -153,27 +178,19 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _delivery(request: Request) -> Any:
-    id, deliveries = request.path_params["id"], service_of(request).deliveries
-    if id not in service_of(request).settings.sinks:
+def _delivery(request: Request) -> Delivery:
+    id, service = request.path_params["id"], service_of(request)
+    if id not in service.settings.sinks:
         raise HttpError("not-found", f"There is no sink {id[:80]!r}.", action="Look at /sinks.")
-    if id not in deliveries:
-        raise ConfigError(
-            f"The sink {id} is turned off.", action=f"Set enabled = true under [sinks.{id}] and start again."
-        )
-    if deliveries[id].status.state is State.STOPPED:
-        raise ConfigError(
-            f"The sink {id} does not run: this is a single command.",
-            action="Start the service, then give the command again.",
-        )
-    return deliveries[id]
+    return service.sinks.running(id)
 
 
 async def pause(request: Request, _values: Any) -> Done:
     """
-    Send nothing more until the sink is resumed; what comes waits in the journal.
+    Send nothing more until a person resumes the sink, over restarts too; what comes waits in the journal.
     """
-    _delivery(request).pause(f"Paused by {caller_of(request).name}.")
+    _delivery(request)
+    await service_of(request).sinks.pause(request.path_params["id"], actor=caller_of(request).name)
     return Done(f"{request.path_params['id']} is paused. What comes meanwhile waits in the journal.")
 
 
@@ -181,7 +198,8 @@ async def resume(request: Request, _values: Any) -> Done:
     """
     Go on at once, also out of a wait between attempts.
     """
-    _delivery(request).resume()
+    _delivery(request)
+    await service_of(request).sinks.resume(request.path_params["id"])
     return Done(f"{request.path_params['id']} goes on.")
 
 

@@ -1,0 +1,3 @@
+"""
+What brings the program onto machines: templates for Azure, a unit for systemd.
+"""

@@ -1,0 +1,3 @@
+"""
+The solution for Microsoft Sentinel: its sources, and what builds the package from them.
+"""

@@ -1,0 +1,185 @@
+"""
+An admin makes a sink in a browser: the kind, its form, the live test, its first events, its end.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from playwright.sync_api import expect
+
+from onelogin_connector.simulator.azure.api import Api
+from onelogin_connector.simulator.azure.subscription import LEGACY_ID, RULE_ID, WORKSPACE_KEY, Subscription
+from onelogin_connector.simulator.serving import bind, serving
+
+
+class Azure:
+    """
+    A simulated Azure in a thread of its own: the browser's loop runs in this one.
+    """
+
+    def __init__(self) -> None:
+        self.subscription = Subscription()
+        self._loop = asyncio.new_event_loop()
+        self._ready, self._over = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(
+            target=self._loop.run_until_complete, args=(self._serve(),), daemon=True
+        )
+        self.url = ""
+
+    async def _serve(self) -> None:
+        async with serving(Api(self.subscription), bind()) as url:
+            self.url = url
+            self._ready.set()
+            await self._over.wait()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(20)
+        self._loop.close()
+
+
+@pytest.fixture(scope="module")
+def azure() -> Iterator[Azure]:
+    """
+    Serve a simulated Azure.
+    """
+    with Azure() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def own(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """
+    Start a program of our own, where the simulated Azure is allowed.
+    """
+    spec = spec_from_file_location("starting", Path(__file__).parents[1] / "acceptance" / "conftest.py")
+    assert spec
+    assert spec.loader
+    starting = module_from_spec(spec)
+    spec.loader.exec_module(starting)
+    program = starting.Program(tmp_path_factory.mktemp("own"))
+    program.start(settings='[web]\nallow_private_hosts = ["127.0.0.1"]\n')
+    yield program
+    program.kill()
+
+
+@pytest.fixture(scope="module")
+def state(browser: Any, own: Any) -> Any:
+    """
+    Sign in once.
+    """
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((own.data_dir / "sign-in-link").read_text().strip())
+    page.wait_for_url("**/status")
+    kept = context.storage_state()
+    context.close()
+    return kept
+
+
+@pytest.fixture
+def tab(window: Any, own: Any, state: Any) -> Any:
+    """
+    Open a window of the admin.
+    """
+    return window(storage_state=state, base_url=own.url)
+
+
+def test_from_the_kind_to_the_first_event(tab, own, azure):
+    """
+    A mistake stands beside its field and loses nothing but the secret; the test says that it works, without saving; saved,
+    events arrive; paused, it can be deleted, and says what waits.
+    """
+    own.post(b'[{"uuid":"a","account_id":1,"event_type_id":5,"notes":"held"}]')
+    tab.goto("/sinks")
+    tab.get_by_role("link", name="New sink").click()
+    tab.get_by_role("link", name="Data collector").click()
+    tab.get_by_label("Name").fill("workspace")
+    tab.get_by_label("Workspace ID").fill("no id")
+    tab.get_by_label("Workspace key").fill(WORKSPACE_KEY)
+    tab.get_by_text("More options").click()
+    tab.get_by_label("Endpoint").fill(azure.url)
+    tab.get_by_role("button", name="Save").click()
+    expect(tab.get_by_role("alert")).to_contain_text("1 field needs another look")
+    assert tab.get_by_label("Workspace ID").get_attribute("aria-invalid") == "true"
+    assert tab.get_by_label("Workspace key").input_value() == ""
+    tab.get_by_label("Workspace ID").fill(LEGACY_ID)
+    tab.get_by_label("Workspace key").fill(WORKSPACE_KEY)
+    tab.get_by_role("button", name="Test Connection").click()
+    expect(tab.locator("#tested .headline")).to_contain_text("Connection successful")
+    assert len(own.ask("GET", "sinks")["sinks"]) == 1
+    tab.get_by_role("button", name="Save").click()
+    tab.wait_for_url("**/sinks/workspace")
+    expect(tab.get_by_role("status")).to_contain_text("The sink workspace is made")
+    expect(tab.locator("dd").filter(has_text="the console")).to_be_visible()
+    own.post(b'[{"uuid":"b","account_id":1,"event_type_id":5,"notes":"new"}]')
+    expect(tab.locator(".figure").filter(has_text="Delivered")).to_contain_text("2", timeout=30_000)
+    assert {row["notes_s"] for row in azure.subscription.legacy.rows("OneLogin_CL")} == {"held", "new"}
+    tab.get_by_role("button", name="Pause").click()
+    own.post(b'[{"uuid":"c","account_id":1,"event_type_id":5}]')
+    tab.reload()
+    expect(tab.locator(".stand")).to_contain_text("It stays so over restarts")
+    tab.get_by_text("Delete", exact=True).click()
+    expect(tab.get_by_text("The 1 events that wait for it are not sent.")).to_be_visible()
+    tab.get_by_role("button", name="Delete for ever").click()
+    tab.wait_for_url("**/sinks")
+    expect(tab.get_by_role("row").filter(has_text="workspace")).to_have_count(0)
+
+
+def test_the_form_by_keyboard(tab, azure):
+    """
+    Arrows choose the kind of credential and its fields follow; every field has a name; Enter saves.
+    """
+    tab.goto("/sinks/new/logs_ingestion")
+    tab.get_by_label("Endpoint").focus()
+    tab.keyboard.type("https://a-b.westeurope-1.ingest.monitor.azure.com")
+    tab.keyboard.press("Tab")
+    tab.keyboard.type(RULE_ID)
+    tab.keyboard.press("Tab")
+    expect(tab.get_by_role("radio", name="Client secret")).to_be_focused()
+    expect(tab.get_by_label("Tenant ID").first).to_be_visible()
+    tab.keyboard.press("ArrowDown")
+    expect(tab.get_by_role("radio", name="Managed identity")).to_be_checked()
+    expect(tab.get_by_label("Tenant ID").first).to_be_hidden()
+    unnamed = tab.evaluate(
+        """[...document.querySelectorAll('main input:not([type=hidden]), main select, main textarea')]
+           .filter(each => !each.labels.length && !each.ariaLabel).map(each => each.name)"""
+    )
+    assert unnamed == []
+    tab.get_by_label("Name", exact=False).first.focus()
+    tab.keyboard.press("ControlOrMeta+a")
+    tab.keyboard.type("by-keys")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/sinks/by-keys")
+
+
+def test_without_script_nothing_is_missing(window, own, state, azure):
+    """
+    The form, its test and its choice of credentials work by HTML and style alone.
+    """
+    page = window(storage_state=state, base_url=own.url, java_script_enabled=False)
+    page.goto("/sinks/new/logs_ingestion")
+    page.get_by_label("Name", exact=False).first.fill("plain")
+    page.get_by_label("Endpoint").fill(azure.url)
+    page.get_by_label("Rule ID").fill(RULE_ID)
+    page.get_by_label("Static token").check()
+    page.get_by_label("Token", exact=False).last.fill("a-token-that-nobody-gave")
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Test Connection").click()
+    expect(opened.value.locator(".headline")).to_contain_text("Post Stage:")
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/sinks/plain")
+    page.get_by_role("link", name="Edit").click()
+    expect(page.get_by_label("Static token")).to_be_checked()
+    assert "a-token-that-nobody-gave" not in page.content()
+    expect(page.get_by_text("It was entered for")).to_be_visible()

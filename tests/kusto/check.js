@@ -1,0 +1,49 @@
+/*
+ * Parse and bind KQL with Microsoft's own language service.
+ *
+ * Reads from stdin {"tables": {name: "(column: type, ...)"}, "functions": {name: body}, "queries": {name: text}}, and
+ * writes {"errors": {name: [text, ...]}, "columns": {name: [[column, type], ...]}} for queries to stdout. Functions are
+ * known to the queries, and to one another, as those of a workspace are.
+ */
+"use strict";
+
+const { readFileSync } = require("node:fs");
+
+const folder = "@kusto/language-service-next";
+require(`${folder}/bridge.min.js`);
+require(`${folder}/Kusto.Language.Bridge.min.js`);
+
+const { GlobalState, KustoCode, Symbols } = Kusto.Language;
+
+function list(collection) {
+  return Array.from({ length: collection.Count }, (_, at) => collection.getItem(at));
+}
+
+function database(tables, functions) {
+  const members = [
+    ...Object.entries(tables).map(([name, columns]) => Symbols.TableSymbol.From(columns).WithName(name)),
+    ...Object.entries(functions).map(([name, body]) => new Symbols.FunctionSymbol.$ctor16(name, "()", `{${body}}`, null)),
+  ];
+  const made = new Symbols.DatabaseSymbol.ctor("workspace", members);
+  const cluster = new Symbols.ClusterSymbol.ctor("cluster", [made]);
+  return GlobalState.Default.WithCluster(cluster).WithDatabase(made);
+}
+
+function checked(text, globals) {
+  const code = KustoCode.ParseAndAnalyze(text, globals);
+  const errors = list(code.GetDiagnostics())
+    .filter((found) => found.Severity === "Error")
+    .map((found) => `${found.Message} At: ${text.slice(found.Start, found.Start + found.Length)}`);
+  const columns = code.ResultType && code.ResultType.Columns ? list(code.ResultType.Columns) : [];
+  return { errors, columns: columns.map((column) => [column.Name, column.Type.Name]) };
+}
+
+const { tables, functions, queries } = JSON.parse(readFileSync(0, "utf8"));
+const globals = database(tables, functions);
+const answer = { errors: {}, columns: {} };
+for (const [name, text] of Object.entries(queries)) {
+  const { errors, columns } = checked(text, globals);
+  answer.errors[name] = errors;
+  answer.columns[name] = columns;
+}
+process.stdout.write(JSON.stringify(answer));
