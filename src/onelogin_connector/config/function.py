@@ -12,6 +12,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from onelogin_connector.azure.credentials import ManagedIdentity
+from onelogin_connector.azure.logs_ingestion import RuleId
 from onelogin_connector.config.loading import DEFAULT, PREFIX
 from onelogin_connector.config.settings import Domain
 from onelogin_connector.errors import ConfigError
@@ -158,7 +159,7 @@ def _sink(given: Mapping[str, str]) -> logs_ingestion.Settings | data_collector.
                 f"The setting {PREFIX}LOGS_STREAM is no name of a stream.", action="Use Custom-OneLogin_CL."
             )
         endpoint = _as(HttpUrl, names[0], given[names[0]])
-        rule_id = _as(logs_ingestion.RuleId, names[1], given[names[1]])
+        rule_id = _as(RuleId, names[1], given[names[1]])
         identity = ManagedIdentity(client_id=given[f"{PREFIX}LOGS_CLIENT_ID"])
         return _made(
             lambda: logs_ingestion.Settings(

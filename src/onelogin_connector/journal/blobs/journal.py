@@ -212,7 +212,7 @@ class BlobJournal:
         """
         self._now()
         found = letters.listed(self._trees["letters"], after=after, limit=limit)
-        return [letters.whole(kept, self._document) for kept in found]
+        return [letters.whole(kept, self._fetched) for kept in found]
 
     def letter_heads(self, *, after: int = 0, limit: int = 100) -> list[LetterHead]:
         """
@@ -315,9 +315,7 @@ class BlobJournal:
         return await self._transact(run)
 
     async def close(self) -> None:
-        """
-        Do nothing: what is to be kept is kept.
-        """
+        """Do nothing: what is to be kept is kept."""
 
     def _orphans(self) -> list[str]:
         head = self._now()
@@ -399,5 +397,3 @@ class BlobJournal:
     def _fetched(self, name: str) -> bytes | None:
         found = self._container.read(name)
         return found[1] if found else None
-
-    _document = _fetched
