@@ -13,10 +13,14 @@ endif
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS)
 
-.PHONY: help setup run demo test bench check fix docs lock clean
+# For the one platform that the function app runs on.
+LOCK_FUNCTION := uv pip compile --group function-app --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	--generate-hashes --only-binary :all: --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet $(ARGS)
+
+.PHONY: help setup run demo test bench check fix docs lock function-zip clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo '  ARGS="…" is handed on, for example: make run ARGS="--port 8081"'
 
 setup: $(STAMP) ## make .venv with everything the other targets need
@@ -54,8 +58,12 @@ lock: ## resolve requirements/*.txt anew (needs uv; ARGS=--upgrade for newer ver
 	@command -v uv >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv' >&2; exit 1; }
 	@$(LOCK) pyproject.toml -o requirements/base.txt
 	@$(LOCK) pyproject.toml --extra azure -o requirements/azure.txt
-	@$(LOCK) pyproject.toml --extra azure --extra dev -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --extra azure --extra function --extra dev -o requirements/dev.txt
 	@$(LOCK) --group build -o requirements/build.txt
+	@$(LOCK_FUNCTION) -o requirements/function.txt
+
+function-zip: $(STAMP) ## build the package of the Azure function app in ./dist
+	@$(PYTHON) deploy/azure-function/build.py
 
 clean: ## remove .venv and caches; data stays
 	@rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

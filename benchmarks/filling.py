@@ -20,8 +20,9 @@ from msgspec import msgpack
 from msgspec.structs import replace
 
 from onelogin_connector.event import Entry, Way, read
+from onelogin_connector.journal.hours import Hour, Keyring
 from onelogin_connector.journal.lmdb import LmdbJournal
-from onelogin_connector.journal.tables import Block, Databases, Hour, Keyring, eight
+from onelogin_connector.journal.tables import Block, Databases, eight
 
 ORIGINALS = 100_000
 APPENDED = 5_000  # per append

@@ -38,8 +38,7 @@ DEEPEST_PATH = 32
 _STORED = struct.Struct(">2s8s8s16s16s16sBB?")
 """A slot up to its details."""
 
-FIRST = b"\0"
-"""At or before every stored slot of a group."""
+FIRST = b"\0"  # at or before every stored slot of a group
 
 NO_DIGEST = bytes(8)
 NO_KEY = bytes(16)

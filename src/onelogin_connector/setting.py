@@ -22,6 +22,9 @@ from urllib.parse import urlsplit
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
+UNRESOLVED = "@Microsoft.KeyVault("
+"""What an Azure app sees instead of a secret when its Key Vault reference could not be resolved."""
+
 TAG = "kind"
 """The key by which a table says which of several it is."""
 

@@ -11,8 +11,13 @@ import pytest
 
 from onelogin_connector.event import Entry, Event, Flag, Kind, Offset, Way, read
 from onelogin_connector.journal.base import Checkpoint, Journal, NewDeadLetter
+from onelogin_connector.journal.blobs.head import HEAD, prepare
+from onelogin_connector.journal.blobs.journal import BlobJournal
+from onelogin_connector.journal.blobs.lease import take
 from onelogin_connector.journal.lmdb import LmdbJournal
+from onelogin_connector.simulator.azure.blobs import BlobService
 from onelogin_connector.testing.journal import MemoryJournal
+from tests.blob_account import blob_container
 
 pytestmark = pytest.mark.anyio
 
@@ -39,10 +44,24 @@ def api(number: int, **fields: object) -> Event:
     return event(number, **{"uuid": None, "id": number + 1, **times, **fields})
 
 
-@pytest.fixture(params=["memory", "lmdb"])
+def in_blobs() -> BlobJournal:
+    """Make a journal in an account of its own."""
+    container = blob_container(BlobService())
+    prepare(container)
+    return BlobJournal(container, take(container, HEAD))
+
+
+@pytest.fixture(params=["memory", "lmdb", "blobs"])
 async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
     """Yield each journal in turn."""
-    made = MemoryJournal() if request.param == "memory" else LmdbJournal(tmp_path / "j", reserve_bytes=0)
+    made: Journal
+    match request.param:
+        case "memory":
+            made = MemoryJournal()
+        case "lmdb":
+            made = LmdbJournal(tmp_path / "j", reserve_bytes=0)
+        case _:
+            made = in_blobs()
     yield made
     await made.close()
 

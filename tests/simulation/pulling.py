@@ -13,6 +13,7 @@ import httpx2
 
 from onelogin_connector.event import Offset
 from onelogin_connector.journal.lmdb import LmdbJournal
+from onelogin_connector.marks import SweptHour
 from onelogin_connector.onelogin import event_types
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.client import OneLogin
@@ -27,7 +28,6 @@ from onelogin_connector.simulator.webhooks import Faults, Request, requests
 from onelogin_connector.sources.polling import Poller
 from onelogin_connector.sources.webhook import WebhookSource, token_hash
 from onelogin_connector.state import State
-from onelogin_connector.state.polls import SweptHour
 from onelogin_connector.store import Store
 from onelogin_connector.store.completeness import HourFigures, Swept
 

@@ -3,6 +3,8 @@ The floors of the house: each part stands only on those at or below its own floo
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +16,13 @@ PACKAGE = "onelogin_connector"
 SOURCE = Path(onelogin_connector.__file__).parent
 
 FLOORS = [
-    {"breakage", "errors", "hiding", "kql", "reach", "retry", "setting", "status"},
+    {"breakage", "errors", "hiding", "kql", "marks", "reach", "retry", "setting", "status"},
     {"azure", "event", "onelogin"},
     {"formats", "identity", "matching", "simulator"},
     {"journal", "state", "store"},
     {"batch", "detections", "sinks", "sources"},  # a batch is cut to what a sink's limits say
     {"config", "delivery"},
-    {"service"},
+    {"serverless", "service"},
     {"web"},
     {"cli"},
     {"testing"},  # what tests of others use: it may see everything, and nothing may need it
@@ -34,6 +36,7 @@ NOT_TOGETHER = {
     "sources": {"sinks"},  # a source knows the journal, not who reads it
     "delivery": {"config"},
     "config": {"delivery"},
+    "serverless": {"service", "state", "store", "detections", "kql"},  # it has neither disk nor database
 }
 """Parts on the same or a lower floor that must still not know each other."""
 
@@ -137,6 +140,20 @@ def test_delivery_knows_no_concrete_sink():
         for name, line in imports(path):
             if name.startswith(f"{PACKAGE}.sinks"):
                 assert name.startswith(f"{PACKAGE}.sinks.base."), f"{path.name}:{line} imports {name}"
+
+
+def test_the_function_app_needs_no_database():
+    """
+    What the function app imports, however far down, is neither LMDB nor DuckDB nor uvloop.
+    """
+    code = (
+        "import sys, onelogin_connector.serverless.building, onelogin_connector.azure.blob_storage\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "onelogin_connector" in done.stdout.split()
+    heavy = {"lmdb", "duckdb", "uvloop", "starlette", "uvicorn", "argon2", "jinja2", "rich", "sqlite3"}
+    assert not heavy & set(done.stdout.split())
 
 
 def test_one_module_knows_the_translator():

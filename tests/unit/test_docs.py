@@ -18,6 +18,7 @@ import pytest
 import onelogin_connector
 from onelogin_connector.cli.arguments import parser
 from onelogin_connector.config import PREFIX, load, variables
+from onelogin_connector.config.function import NAMES as FUNCTION_NAMES
 from onelogin_connector.event import Way, read
 from onelogin_connector.sinks import registry
 from onelogin_connector.sources.problems import KINDS
@@ -171,10 +172,10 @@ def test_make_targets_exist():
     """
     Every `make` target in the pages is in the Makefile, and the other way round.
     """
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^|&& )make ([a-z]+)", ALL_TEXT, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^|&& )make ([a-z-]+)", ALL_TEXT, re.MULTILINE))
     assert named <= targets
-    assert {"run", "demo", "test", "bench", "check", "setup", "docs", "lock", "fix"} <= named
+    assert {"run", "demo", "test", "bench", "check", "setup", "docs", "lock", "fix", "function-zip"} <= named
 
 
 @pytest.mark.parametrize("block", [pytest.param(block, id=shown(path)) for path, block in blocks("toml")])
@@ -208,7 +209,8 @@ def test_every_variable_is_described():
     """
     Each environment variable stands in the pages, and each that stands there exists.
     """
-    known = set(variables()) | flags() | {f"{PREFIX}CONFIG"}
+    of_function_app = {name for name in FUNCTION_NAMES if name.startswith(PREFIX)}
+    known = set(variables()) | flags() | {f"{PREFIX}CONFIG"} | of_function_app
     named = {name for name in re.findall(rf"{PREFIX}[A-Z_]+", ALL_TEXT) if not name.endswith("_")}
     assert known - named == set(), "not described"
     assert named - known == set(), "described, but unknown to the program"

@@ -7,9 +7,9 @@ from msgspec import structs
 
 from onelogin_connector.errors import ConfigError, JournalFull, Unauthorized, Unavailable
 from onelogin_connector.event import Way
+from onelogin_connector.marks import Listing
 from onelogin_connector.sources.polling import sweeps, tail
 from onelogin_connector.sources.polling.listing import next_span_us
-from onelogin_connector.state.polls import Listing
 from onelogin_connector.status import State
 from onelogin_connector.testing import MemoryJournal
 from unit.keeping import KeepingJournal

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from onelogin_connector.config.people import AlarmOptions, Oidc
-from onelogin_connector.config.reading import UNRESOLVED, Place, Reader
+from onelogin_connector.config.reading import Place, Reader
 from onelogin_connector.config.settings import (
     Connector,
     JournalOptions,
@@ -24,7 +24,7 @@ from onelogin_connector.config.settings import (
     Web,
 )
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.setting import HttpUrl, Secret, is_loopback, settings_of
+from onelogin_connector.setting import UNRESOLVED, HttpUrl, Secret, is_loopback, settings_of
 from onelogin_connector.sinks import registry
 
 PREFIX = "ONELOGIN_CONNECTOR_"

@@ -18,7 +18,7 @@ from msgspec import Struct, ValidationError, convert
 
 from onelogin_connector.config.toml import toml_value
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.setting import TAG, Secret, Setting, settings_of
+from onelogin_connector.setting import TAG, UNRESOLVED, Secret, Setting, settings_of
 
 AnyStruct = TypeVar("AnyStruct", bound=Struct)
 Place = tuple[str, ...]
@@ -36,9 +36,6 @@ UNITS: dict[str, tuple[Mapping[str, float], float]] = {
     "bytes": (BYTES, 1),
 }
 """Unit of a setting → (units that may be written, how many of their base make one of it)."""
-
-UNRESOLVED = "@Microsoft.KeyVault("
-"""What an Azure app sees instead of a secret when its Key Vault reference could not be resolved."""
 
 WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "array": "a list",
          "object": "a table", "datetime": "a time such as 2026-11-01T00:00:00Z"}  # fmt: skip

@@ -176,15 +176,10 @@ Recall = Callable[[int], Awaitable[list[Held] | None]]
 """Hours since 1970 → the entries of that hour, or None when they are not held any more."""
 
 
-class Journal(Protocol):
+class Keeper(Protocol):
     """
-    The durable, ordered log of entries, with the checkpoints of those who read it.
+    What keeps events durably: all that a source needs.
     """
-
-    @property
-    def epoch(self) -> str:
-        """Random name of this log; another one means that offsets start anew."""
-        ...
 
     async def turn(self) -> None:
         """
@@ -210,6 +205,17 @@ class Journal(Protocol):
 
     async def bury(self, letter: NewDeadLetter) -> None:
         """Keep a dead letter durably (``delivery``), or best effort in a ring (``request``)."""
+        ...
+
+
+class Journal(Keeper, Protocol):
+    """
+    The durable, ordered log of entries, with the checkpoints of those who read it.
+    """
+
+    @property
+    def epoch(self) -> str:
+        """Random name of this log; another one means that offsets start anew."""
         ...
 
     def read(self, after: Offset, *, records: int = 1_000, size_bytes: int = 4 << 20) -> list[Entry]:

@@ -18,10 +18,9 @@ from onelogin_connector.errors import BadRecord
 from onelogin_connector.event import Channel, Entry, Flag, Kind, Way, read
 from onelogin_connector.identity import keys_of, native_hash, same_content, scope_hash, scoped
 from onelogin_connector.journal.base import ConnectorCounts, Held, NewDeadLetter, Receipt
+from onelogin_connector.journal.hours import HOUR_SECONDS
 from onelogin_connector.journal.records import Known, Placed, Record, Tables, native_key
 from onelogin_connector.matching import FIRST, Group, Placement, Slot
-
-HOUR_SECONDS = 3_600
 
 
 class Intake:

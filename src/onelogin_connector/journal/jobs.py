@@ -4,33 +4,14 @@ What the writer is asked to do, each within one transaction.
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
-from onelogin_connector.errors import HourPruned
-from onelogin_connector.event import Way
 from onelogin_connector.journal.base import Held, NewDeadLetter, Receipt
-from onelogin_connector.journal.intake import HOUR_SECONDS, Intake
+from onelogin_connector.journal.hours import Keyring
+from onelogin_connector.journal.intake import Intake
 from onelogin_connector.journal.records import Placed, Record
-from onelogin_connector.journal.tables import Block, Keyring, LmdbTables, eight
+from onelogin_connector.journal.tables import Block, LmdbTables, eight
 from onelogin_connector.journal.writer import Job
 
 PRUNE_CHUNK = 1_000  # more in one transaction would hold up intake
-
-
-def judged(record: Record, missing: set[int], *, accept_duplicates: bool) -> Record:
-    """
-    Mark a record whose hour's keys are incomplete, or refuse it where a person can decide.
-    """
-    second = record.keys.second
-    if missing.isdisjoint({(second - 1) // HOUR_SECONDS, (second + 1) // HOUR_SECONDS}):
-        return record
-    if record.event.way in (Way.BACKFILL, Way.IMPORT) and not accept_duplicates:
-        raise HourPruned(
-            f"Events of hour {second // HOUR_SECONDS * HOUR_SECONDS} (Unix seconds) were taken in before, and "
-            "their keys are gone.",
-            action="Switch the local store on, which brings keys back, or accept duplicates by name.",
-        )
-    return replace(record, unverified=True)
 
 
 def admission(records: Sequence[Record], dead: NewDeadLetter | None) -> Job:

@@ -61,7 +61,7 @@ class Letters(NamedTuple):
         """
         Keep a dead letter, or count the repeat of one; returns its id.
         """
-        key = _key(letter)
+        key = letter_key(letter)
         known = txn.get(key, db=self.keys)
         value = txn.get(known, db=self.table) if known else None
         if value:
@@ -88,7 +88,7 @@ class Letters(NamedTuple):
             value = txn.pop(id.to_bytes(8, "big"), db=self.table)
             if value is not None:
                 letter = _decode(value)
-                txn.delete(_key(letter), db=self.keys)
+                txn.delete(letter_key(letter), db=self.keys)
                 txn.delete(_ring_key(letter.connector, id), db=self.ring)
                 removed += 1
         return removed
@@ -160,7 +160,7 @@ def _head_of(value: memoryview) -> LetterHead:
     )
 
 
-def _key(letter: NewDeadLetter | DeadLetter) -> bytes:
+def letter_key(letter: NewDeadLetter | DeadLetter) -> bytes:
     """
     Return what makes two letters one: the same bytes, refused by the same part.
     """

@@ -34,11 +34,11 @@ from onelogin_connector.journal.base import (
     Recall,
     Receipt,
 )
-from onelogin_connector.journal.intake import HOUR_SECONDS
+from onelogin_connector.journal.hours import HOUR_SECONDS, Keyring, hours_of, judged
 from onelogin_connector.journal.opening import open_database
 from onelogin_connector.journal.records import Record
 from onelogin_connector.journal.space import Space, free_bytes
-from onelogin_connector.journal.tables import Block, Keyring, LmdbTables, eight
+from onelogin_connector.journal.tables import Block, LmdbTables, eight
 from onelogin_connector.journal.writer import Job, Writer
 
 FIRST_MAP_BYTES = 64 << 20
@@ -126,9 +126,7 @@ class LmdbJournal:
         ]
         missing = await self._missing_hours(records)
         if missing:
-            records = [
-                jobs.judged(record, missing, accept_duplicates=accept_duplicates) for record in records
-            ]
+            records = [judged(record, missing, accept_duplicates=accept_duplicates) for record in records]
         receipt: Receipt = await self._do(jobs.admission(records, dead))
         return receipt
 
@@ -359,13 +357,8 @@ class LmdbJournal:
         """
         Bring back what keys can be brought back; returns the hours that stay incomplete.
         """
-        seconds = {record.keys.second for record in records} | {
-            record.keys.print_second for record in records
-        }
-        # a second of tolerance on both sides may reach into the next hour
-        hours = {(second + shift) // HOUR_SECONDS for second in seconds for shift in (-1, 1)} - {-1}
         missing: set[int] = set()
-        for hour in sorted(hours):
+        for hour in sorted(hours_of(records)):
             if self._mirror.keyring(hour) is Keyring.WHOLE:
                 continue
             task = self._recalls.get(hour)

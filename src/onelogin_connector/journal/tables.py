@@ -23,7 +23,6 @@ sorted and in bulk, because each call into LMDB lets other threads run and costs
 """
 
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 import lmdb
@@ -31,6 +30,7 @@ from msgspec import Struct, field, msgpack
 
 from onelogin_connector.event import Entry
 from onelogin_connector.journal.base import Checkpoint, ConnectorCounts, NewDeadLetter
+from onelogin_connector.journal.hours import HOUR_SECONDS, Hour, Keyring
 from onelogin_connector.journal.letters import Letters, Table, Transaction
 
 NAMES = (
@@ -47,35 +47,10 @@ NAMES = (
     "meta",
 )
 BLOCK_RECORDS = 256  # a block is read whole: large enough to be few, small enough to be cheap
-HOUR_SECONDS = 3_600
 OFFSET_BYTES = 8
 
 _encode = msgpack.Encoder().encode
 _entries = msgpack.Decoder(list[Entry]).decode
-
-
-class Keyring(IntEnum):
-    """
-    How far the keys of an hour can be trusted.
-    """
-
-    WHOLE = 1
-    PRUNED = 2
-    """Removed, or not known to be whole."""
-    PARTIAL = 3
-    """Removed; what came since is there."""
-
-
-class Hour(Struct, array_like=True):
-    """
-    The keys of one hour of event time.
-    """
-
-    keyring: int
-    touched_at: float
-    """Unix seconds of the last addition."""
-    last_offset: int
-    """Offset of the last record added."""
 
 
 class Mirror(Struct):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from onelogin_connector.config import Connector
 from onelogin_connector.errors import ConfigError, ConnectorError
+from onelogin_connector.marks import SweptHour
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.client import OneLogin
 from onelogin_connector.reach import Reach
 from onelogin_connector.sources.polling import Poller
 from onelogin_connector.sources.users import UsersSource
-from onelogin_connector.state.polls import SweptHour
 from onelogin_connector.status import State as Stand
 from onelogin_connector.store import Swept
 

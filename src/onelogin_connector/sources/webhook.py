@@ -42,7 +42,7 @@ from onelogin_connector.errors import (
     Unavailable,
 )
 from onelogin_connector.event import Way
-from onelogin_connector.journal.base import Journal, NewDeadLetter, Receipt
+from onelogin_connector.journal.base import Keeper, NewDeadLetter, Receipt
 from onelogin_connector.sources import problems
 from onelogin_connector.sources.body import records
 from onelogin_connector.sources.inflating import ENCODINGS, inflated
@@ -108,7 +108,7 @@ class WebhookSource:
     def __init__(
         self,
         connector: str,
-        journal: Journal,
+        journal: Keeper,
         token_hashes: Sequence[bytes],
         *,
         clock: Callable[[], float],

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
-from onelogin_connector.state.polls import BackfillMark, Marks, SweptHour
+from onelogin_connector.marks import BackfillMark, Marks, SweptHour
 
 
 class MemoryProgress:

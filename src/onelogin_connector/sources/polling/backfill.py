@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from msgspec import Struct, structs
 
 from onelogin_connector.errors import Busy, ConfigError, HourPruned, JournalFull, Unavailable
+from onelogin_connector.marks import BackfillMark, Listing
 from onelogin_connector.retry import backoff_seconds
 from onelogin_connector.sources.polling.base import HOUR_US, Progress
 from onelogin_connector.sources.polling.listing import (
@@ -21,7 +22,6 @@ from onelogin_connector.sources.polling.listing import (
     Turned,
     next_span_us,
 )
-from onelogin_connector.state.polls import BackfillMark, Listing
 
 T = TypeVar("T")
 

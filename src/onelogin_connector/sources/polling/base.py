@@ -5,7 +5,7 @@ What a poller needs of others: the API it lists, and a place for how far it has 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from onelogin_connector.state.polls import BackfillMark, Marks, SweptHour
+from onelogin_connector.marks import BackfillMark, Marks, SweptHour
 
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US

@@ -9,9 +9,9 @@ from msgspec import Struct, structs
 
 from onelogin_connector.errors import BadRecord, Unavailable
 from onelogin_connector.event import Event, Way, read
-from onelogin_connector.journal.base import Journal, NewDeadLetter, Receipt
+from onelogin_connector.journal.base import Keeper, NewDeadLetter, Receipt
+from onelogin_connector.marks import Listing
 from onelogin_connector.sources.polling.base import DAY_US, HOUR_US, MINUTE_US, SECOND_US, Events
-from onelogin_connector.state.polls import Listing
 
 WIDENED_US = SECOND_US
 """``since`` and ``until`` are worded as exclusive, and nobody shows whether they are."""
@@ -57,7 +57,7 @@ class Lister:
     """
 
     def __init__(
-        self, connector: str, client: Events, journal: Journal, way: Way, *, clock: Callable[[], float]
+        self, connector: str, client: Events, journal: Keeper, way: Way, *, clock: Callable[[], float]
     ) -> None:
         self._connector = connector
         self._client = client

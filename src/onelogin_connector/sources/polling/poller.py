@@ -15,13 +15,13 @@ from msgspec import structs
 
 from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized, Unavailable
 from onelogin_connector.event import Way
-from onelogin_connector.journal.base import Journal
+from onelogin_connector.journal.base import Keeper
+from onelogin_connector.marks import Listing, Marks, SweptHour
 from onelogin_connector.sources.polling import sweeps, tail
 from onelogin_connector.sources.polling.backfill import Backfill, Backfilled, Report
 from onelogin_connector.sources.polling.base import MINUTE_US, SECOND_US, Events, Progress
 from onelogin_connector.sources.polling.jobs import FAILURES_UNTIL_AFRESH, Job, left_seconds
 from onelogin_connector.sources.polling.listing import Lister, StandingCursor
-from onelogin_connector.state.polls import Listing, Marks, SweptHour
 from onelogin_connector.status import State, Status
 
 _log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Poller:
         self,
         connector: str,
         client: Events,
-        journal: Journal,
+        journal: Keeper,
         progress: Progress,
         *,
         poll_seconds: float = 60.0,

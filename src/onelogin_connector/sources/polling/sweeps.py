@@ -7,8 +7,8 @@ settled â€“ it changed late, or was reached for the first time after an outage â
 later, until two sweeps agree.
 """
 
+from onelogin_connector.marks import Listing, Marks, SweptHour
 from onelogin_connector.sources.polling.base import HOUR_US, SECOND_US
-from onelogin_connector.state.polls import Listing, Marks, SweptHour
 
 AGES_US = (1 * HOUR_US, 6 * HOUR_US, 24 * HOUR_US)
 """How long after the end of an hour it is swept."""

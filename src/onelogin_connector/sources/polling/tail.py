@@ -6,10 +6,10 @@ Pure functions over the marks. Times are microseconds since 1970 of OneLogin's c
 
 from msgspec import structs
 
+from onelogin_connector.marks import Listing, Marks
 from onelogin_connector.sources.polling import sweeps
 from onelogin_connector.sources.polling.base import DAY_US, MINUTE_US, SECOND_US
 from onelogin_connector.sources.polling.listing import FIRST_SPAN_US, next_span_us
-from onelogin_connector.state.polls import Listing, Marks
 
 FIRST_RUN_US = DAY_US
 """How far back the first run begins if nothing else is said."""
