@@ -57,8 +57,8 @@ def _term_match(
     piece = max(_PIECES.findall(needle_text), key=len, default="").lower()
     if len(piece) < SHORTEST_PIECE:
         return sql
-    # a null text stays null, as the expression has it
-    return f"CASE WHEN NOT contains(lower({haystack}), '{piece}') THEN FALSE ELSE {sql} END"
+    # a null text stays null, as the expression has it; what is no text is for the expression to refuse
+    return f"CASE WHEN NOT contains(lower(CAST({haystack} AS VARCHAR)), '{piece}') THEN FALSE ELSE {sql} END"
 
 
 _LIBRARY_BIN = {name: translate._SPECIAL_FORMS[name] for name in ("bin", "floor")}  # noqa: SLF001

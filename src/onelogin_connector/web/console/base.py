@@ -125,20 +125,23 @@ class Console:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._rendering, self.written, template, given, values)
 
-    def frame(self, template: str, given: Given, title: str) -> str | None:
+    def frame(self, template: str, given: Given) -> str | None:
         """
         Return a page up to and with the tag that its content begins with; None where its head tells of the content.
 
         Args:
-            template: Of the page; its frame has its style and script.
+            template: Of the page; its frame has its title, style and script.
         """
         page = self._templates.get_template(template)
-        block = page.blocks.get("head")
+        blocks: dict[str, Markup] = {}
         try:
-            head = Markup("").join(map(Markup, block(page.new_context(dict(given))) if block else ()))
+            for name in ("title", "head"):
+                block = page.blocks.get(name)
+                pieces = block(page.new_context(dict(given))) if block else ()
+                blocks[name] = Markup("").join(map(Markup, pieces))
         except UndefinedError:
             return None
-        text = self.written("frame.html", given, {"title": title, "head": head})
+        text = self.written("frame.html", given, blocks)
         return text[: text.index(CONTENT) + len(CONTENT)]
 
     def answer(self, request: Request, given: Given, text: str, status: int = 200) -> Response:

@@ -33,9 +33,7 @@ class _Compressor(Protocol):
     def flush(self, mode: int = ...) -> bytes: ...
 
 
-async def in_parts(
-    request: Request, template: str, title: str, text: Callable[[Given], Awaitable[str]]
-) -> Response:
+async def in_parts(request: Request, template: str, text: Callable[[Given], Awaitable[str]]) -> Response:
     """
     Answer with a page, whole if it is there soon.
 
@@ -55,7 +53,7 @@ async def in_parts(
     except asyncio.CancelledError:
         making.cancel()
         raise
-    frame = None if making.done() else console.frame(template, given, title)
+    frame = None if making.done() else console.frame(template, given)
     if frame is None:
         return console.answer(request, given, await making)
     answer = StreamingResponse(_parts(request, given, frame, making), media_type="text/html")

@@ -181,7 +181,7 @@ def _page(view: View) -> Callable[[Request], Awaitable[Response]]:
             more = view.also(request, value) if view.also else {}
             return await console.written_aside(view.template, given, {"view": value, **more})
 
-        return await in_parts(request, view.template, view.title, text)
+        return await in_parts(request, view.template, text)
 
     return call
 
