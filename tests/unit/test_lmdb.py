@@ -194,6 +194,23 @@ async def test_turns_never_hang(tmp_path: Path) -> None:
     await journal.close()
 
 
+async def test_pressure_is_told_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
+    """Many senders at once are pressure, a few are none, and each change is told once."""
+    told: list[bool] = []
+    journal = open_journal(tmp_path, press=told.append)
+    for number in range(5):
+        await journal.append([event(number)])
+    assert told == []
+    for first in (100, 200, 300):  # the first of each is committed alone, and the others gather behind it
+        await asyncio.gather(*(journal.append([event(first + number)]) for number in range(60)))
+    assert told[0] is True
+    for number in range(5):
+        await journal.append([event(400 + number)])
+    assert told[-1] is False
+    assert told == [bool(place % 2 == 0) for place in range(len(told))]
+    await journal.close()
+
+
 async def test_intake_stops_at_the_reserve(tmp_path: Path) -> None:
     """Below the reserve nothing more comes in, and the error says what to do; checkpoints still move."""
     free = [500]

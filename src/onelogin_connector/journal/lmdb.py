@@ -62,6 +62,7 @@ class LmdbJournal:
         clock: Callable[[], float] = time,
         free_space: Callable[[Path], tuple[int, int]] = free_bytes,
         map_bytes: int = FIRST_MAP_BYTES,
+        press: Callable[[bool], None] = lambda _: None,
     ) -> None:
         """
         Open the journal, making it if it is not there.
@@ -74,6 +75,7 @@ class LmdbJournal:
                 whichever is more.
             key_retention_days: How long the keys of an hour are kept after the last addition to it.
             keep_delivered_hours: How long records are kept after every sink has them.
+            press: Called in the writer's thread when senders begin to press, and when they no longer do.
         """
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
@@ -90,7 +92,9 @@ class LmdbJournal:
             self._mirror.epoch = token_hex(16)
             with self._env.begin(write=True) as txn:
                 txn.put(b"epoch", self._mirror.epoch.encode(), db=self._dbs.meta)
-        self._writer = Writer(self._env, self._dbs, self._mirror, clock=clock, committed=self._wake)
+        self._writer = Writer(
+            self._env, self._dbs, self._mirror, clock=clock, committed=self._wake, press=press
+        )
         self._writer.start()
 
     @property

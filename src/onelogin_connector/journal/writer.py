@@ -23,6 +23,7 @@ from onelogin_connector.journal.tables import Databases, LmdbTables, Mirror, loa
 
 GROUP_JOBS = 256
 GROUP_BYTES = 8 << 20  # bounds how long a commit takes, and so the latency of those who wait for the next
+PRESSED_JOBS = 16  # in one group: so many senders wait at the same time
 IDLE_SECONDS = 0.5  # how long a checkpoint waits for a group to ride in before it gets one of its own
 LARGEST_STEP_BYTES = 16 << 30
 
@@ -110,12 +111,14 @@ class Writer(Thread):
         *,
         clock: Callable[[], float] = time,
         committed: Callable[[], None] = lambda: None,
+        press: Callable[[bool], None] = lambda _: None,
     ) -> None:
         """
         Set up; ``start`` begins.
 
         Args:
             committed: Called in this thread after every commit.
+            press: Called in this thread when senders begin to press, and when they no longer do.
         """
         super().__init__(name="journal-writer", daemon=True)
         self.env = env
@@ -126,6 +129,8 @@ class Writer(Thread):
         self.dirty_checkpoints: set[str] = set()
         self._clock = clock
         self._committed = committed
+        self._press = press
+        self._pressed = False
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._at_work = False
         self._held: list[asyncio.Future[None]] = []
@@ -165,6 +170,7 @@ class Writer(Thread):
         stopping = False
         while not stopping:
             group, stopping = self._collect()
+            self._note_pressure(len(group))
             if group or self.dirty_checkpoints:
                 self._work(group)
 
@@ -182,6 +188,12 @@ class Writer(Thread):
         except Empty:
             return group, False
         return group, True
+
+    def _note_pressure(self, jobs: int) -> None:
+        pressed = jobs >= (PRESSED_JOBS // 2 if self._pressed else PRESSED_JOBS)
+        if pressed is not self._pressed:
+            self._pressed = pressed
+            self._press(pressed)
 
     def _work(self, group: list[Job]) -> None:
         try:

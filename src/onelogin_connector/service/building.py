@@ -19,6 +19,7 @@ from onelogin_connector.service.backup import JOURNAL, STORE
 from onelogin_connector.service.connectors import present
 from onelogin_connector.service.first_start import first_secrets
 from onelogin_connector.service.folder import SCRATCH, SERVICE, Folder
+from onelogin_connector.service.interpreter import press
 from onelogin_connector.service.service import Service
 from onelogin_connector.state import State
 from onelogin_connector.store import Store
@@ -84,4 +85,5 @@ def _journal(
         key_retention_days=options.key_retention_days,
         keep_delivered_hours=options.keep_delivered_hours,
         clock=clock,
+        press=press,
     )
