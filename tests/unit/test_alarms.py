@@ -44,6 +44,8 @@ class Receiver:
         self.took: list[dict] = []
         self.heads: list[str] = []
         self.location = ""
+        self.silent = False
+        """Takes what is sent, and never says so."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -55,6 +57,10 @@ class Receiver:
         self.heads.append(head)
         if status == 200:
             self.took.append(json.loads(body))
+        if self.silent:
+            await reader.read()  # until the sender goes away
+            writer.close()
+            return
         more = f"location: {self.location}\r\n" if self.location else ""
         writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n{more}connection: close\r\n\r\n".encode())
         await writer.drain()
@@ -245,6 +251,27 @@ async def test_a_restart_repeats_nothing_and_takes_back_what_is_over(world, rece
     assert [(each["alarm"], each["event"], each["message"]) for each in last] == [
         ("sink a", "cleared", "detached")
     ]
+
+
+@pytest.mark.parametrize("stands", [True, False], ids=["stands", "is over"])
+async def test_an_end_between_a_notice_and_its_answer(world, receiver, stands):
+    """
+    What may have been told is told again if it stands, and taken back if not: no receiver is left with it.
+    """
+    receiver[0].silent = True
+    async with world.running():
+        world.alarms.raise_("disk", "full", "")
+        await until(lambda: receiver[0].took)
+    receiver[0].silent = False
+    for _ in range(2):  # and nothing more at a second restart
+        world.restart()
+        async with world.running():
+            if stands:
+                world.alarms.raise_("disk", "full", "")
+            world.clock.now += GRACE_SECONDS + 1
+            await until(lambda: len(receiver[0].took) == 2)
+            await asyncio.sleep(0.05)
+    assert [each["event"] for each in receiver[0].took] == ["raised", "raised" if stands else "cleared"]
 
 
 async def test_private_hosts_are_refused_unless_allowed(world, receiver):

@@ -3,7 +3,8 @@ Telling others of alarms: each raise once and each clearing once, by a webhook.
 
 Who raises an alarm only puts a notice into a line; a loop of its own sends, in order, and tries again with growing
 waits until the receiver takes it. What the receiver was told is kept, so that a restart repeats nothing, and an alarm
-that ended while the program was down is taken back.
+that ended while the program was down is taken back. That it may have been told is kept before it is sent: one whose answer
+was cut off is told again if it stands, and taken back if not.
 """
 
 import asyncio
@@ -86,6 +87,7 @@ class Notices:
         self._console_url, self._clock, self._sleep = console_url, clock, sleep
         self._waiting: deque[Notice] = deque(maxlen=MOST_WAITING)
         self._told: dict[str, dict[str, Any]] = {}
+        self._perhaps_told: dict[str, dict[str, Any]] = {}
         self._client: httpx2.AsyncClient | None = None
         self._began = clock()
         self._reconciled = False
@@ -94,7 +96,8 @@ class Notices:
         self.last_sent: float | None = None
         """Unix seconds of the latest notice that was taken."""
         if options.webhook is not None:
-            self._told = history.told_alarms()
+            for name, told in history.told_alarms().items():
+                (self._told if told.get("taken", True) else self._perhaps_told)[name] = told
             alarms.listen(self.heard)
 
     @property
@@ -164,31 +167,38 @@ class Notices:
             return
         self._reconciled = True
         standing = {alarm.name for alarm in self._alarms.standing()}
-        for name, told in self._told.items():
-            if name not in standing and self._believed(name):
+        for name, told in (self._perhaps_told | self._told).items():
+            if name not in standing and (self._believed(name) or name in self._perhaps_told):
                 alarm = Alarm(told["since"], told["message"], told["action"], name, told["severity"])
                 self._waiting.append(Notice("cleared", alarm, self._clock()))
 
     async def _tell(self, notice: Notice) -> None:
-        await self._send(notice)
-        name = notice.alarm.name
-        kept = None
+        name, alarm = notice.alarm.name, notice.alarm
+        told = None
         if notice.event == "raised":
-            alarm = notice.alarm
-            kept = {
+            told = {
                 "since": alarm.since,
                 "message": alarm.message,
                 "action": alarm.action,
                 "severity": alarm.severity,
             }
-            self._told[name] = kept
-        else:
+            if name not in self._perhaps_told:
+                self._perhaps_told[name] = told
+                await self._note(name, told | {"taken": False})
+        await self._send(notice)
+        self._perhaps_told.pop(name, None)
+        if told is None:
             self._told.pop(name, None)
+        else:
+            self._told[name] = told
         if self._waiting and self._waiting[0] is notice:
             self._waiting.popleft()
+        await self._note(name, told)
+
+    async def _note(self, name: str, told: dict[str, Any] | None) -> None:
         try:
-            await asyncio.to_thread(self._history.tell_alarm, name, kept)
-        except ConnectorError as error:  # told it is; only a restart might tell it again
+            await asyncio.to_thread(self._history.tell_alarm, name, told)
+        except ConnectorError as error:  # only a restart might tell it again
             logger.warning("A notice was not noted: %s", error, extra={"action": "notice_not_noted"})
 
     async def _failed(self, error: ConnectorError, failures: int) -> None:
