@@ -23,7 +23,7 @@ from onelogin_connector.journal.tables import Databases, LmdbTables, Mirror, loa
 
 GROUP_JOBS = 256
 GROUP_BYTES = 8 << 20  # bounds how long a commit takes, and so the latency of those who wait for the next
-PRESSED_JOBS = 16  # in one group: so many senders wait at the same time
+PRESSED_JOBS = 6  # in one group: so many senders wait at the same time
 IDLE_SECONDS = 0.5  # how long a checkpoint waits for a group to ride in before it gets one of its own
 LARGEST_STEP_BYTES = 16 << 30
 
