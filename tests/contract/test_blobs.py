@@ -136,7 +136,9 @@ def test_a_blob_with_snapshots_is_removed_too(container: BlobContainer) -> None:
 )
 def test_not_every_conflict_means_that_a_blob_is_there(status: int, code: str) -> None:
     """A body that was not kept would be acknowledged, and a drain would wait for nobody, without a word."""
-    broken = blob_container(BlobService(), lambda *_: Reply(status, {"x-ms-error-code": code} if code else {}))
+    broken = blob_container(
+        BlobService(), lambda *_: Reply(status, {"x-ms-error-code": code} if code else {})
+    )
     with pytest.raises(Unavailable):
         broken.create("x", b"")
     with pytest.raises(Unavailable):

@@ -26,7 +26,12 @@ SPOOL = "spool/default/"
 def body(*numbers: int, **fields: object) -> bytes:
     """Return a webhook body."""
     records = [
-        {"uuid": UUID.format(number), "event_timestamp": "2026-11-20 18:00:00 UTC", "event_type_id": 5, **fields}
+        {
+            "uuid": UUID.format(number),
+            "event_timestamp": "2026-11-20 18:00:00 UTC",
+            "event_type_id": 5,
+            **fields,
+        }
         for number in numbers
     ]
     return encode(records)
@@ -160,6 +165,25 @@ async def test_a_body_that_cannot_be_removed_ends_the_drain_and_doubles_nothing(
     assert "immutability" in caplog.text
     await world.start().tick()
     world.judge()
+
+
+async def test_a_change_of_destination_in_the_middle_loses_and_doubles_nothing():
+    """What waits, in the spool and in the journal, goes where the new settings say; what was delivered does not."""
+    world, other = FunctionWorld(), FunctionWorld("logs_ingestion")
+    app = world.start()
+    await world.post(app, [body(1)])
+    await app.tick()
+    world.fail("status", status=503)
+    await world.post(app, [body(2)])
+    await app.tick()
+    await world.post(app, [body(3), body(1)])
+    world.subscription.faults.clear()
+    world.settings = other.settings
+    world.now += 61
+    await world.start().tick()
+    world.judge()
+    assert sorted(world.accepted().values()) == [1, 1, 1]
+    assert any("/dataCollectionRules" in step for step in world.steps)
 
 
 @pytest.mark.parametrize(
