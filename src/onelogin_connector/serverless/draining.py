@@ -269,8 +269,8 @@ class Drain:
         done.bodies += sum(gone)
         if not any(gone):
             _log.warning(
-                "%d bodies are delivered but cannot be removed from the spool; see that no immutability policy or legal "
-                "hold keeps what lies in the container.",
+                "None of %d bodies that were taken in could be removed from the spool. If this stays, see that no "
+                "immutability policy or legal hold keeps what lies in the container.",
                 len(bodies),
                 extra={"action": "take_in", "bodies": len(bodies)},
             )

@@ -24,8 +24,8 @@ LATE = (
     "Bodies have waited for more than ten minutes. See that the timer Drain runs (Always On, on a Dedicated plan), and why "
     "its calls fail."
 )
-SAMPLED_BODIES = 500
-"""Names are hashes, so the first of them are as old as any: enough for a page that anybody may call."""
+SAMPLED_BODIES = 5_000
+"""One call of the storage account, for a page that anybody may call."""
 LETTERS_SHOWN = 100
 SHOWN_BODY_BYTES = 4_096
 ORDERS = 'Send {"replay": [1, 2]}, {"replay": "all"}, {"discard": [1]} or {"resume": true}.'
