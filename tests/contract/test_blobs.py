@@ -115,6 +115,36 @@ def test_a_blob_is_removed_only_as_it_was_read(container: BlobContainer) -> None
     assert not container.remove("one")
 
 
+def test_a_blob_with_snapshots_is_removed_too(container: BlobContainer) -> None:
+    """A backup tool may make some; a body that could not go would be taken in for ever."""
+    container.create("one", b"1")
+    container._client.get_blob_client("one").create_snapshot()
+    assert container.remove("one")
+    assert container.read("one") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (409, "ContainerBeingDeleted"),
+        (409, "AccountBeingCreated"),
+        (409, "BlobImmutableDueToPolicy"),
+        (409, ""),
+        (412, "LeaseNotPresentWithBlobOperation"),
+        (412, ""),
+    ],
+)
+def test_not_every_conflict_means_that_a_blob_is_there(status: int, code: str) -> None:
+    """A body that was not kept would be acknowledged, and a drain would wait for nobody, without a word."""
+    broken = blob_container(
+        BlobService(), lambda *_: Reply(status, {"x-ms-error-code": code} if code else {})
+    )
+    with pytest.raises(Unavailable):
+        broken.create("x", b"")
+    with pytest.raises(Unavailable):
+        broken.lease("x", 15)
+
+
 def test_blobs_are_listed_in_order(container: BlobContainer) -> None:
     """By prefix, with what is known of them, up to a limit."""
     for name in ("b/3", "a/1", "b/2", "b/1 & <odd>"):

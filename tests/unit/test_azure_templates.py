@@ -20,8 +20,12 @@ from hypothesis import strategies as st
 
 from deploy.azure import build
 from deploy.azure.parts import arm, function_app, machine
+from onelogin_connector.config.function import NAMES as READ
+from onelogin_connector.config.function import ByIdentity, load
+from onelogin_connector.errors import ConfigError
 from onelogin_connector.formats.onelogin_cl import LEGACY, V2
 from onelogin_connector.formats.onelogin_users import USERS
+from onelogin_connector.sinks import logs_ingestion
 from unit.arm_expression import ExpressionError, calls, is_expression, parse
 from unit.arm_shapes import ROOT, TEMPLATES, deployment, everything, faults
 from unit.arm_template import DEPLOYMENTS, WORKSPACE, WORKSPACE_REGION, Deployed, Deployment
@@ -464,12 +468,34 @@ def test_function_settings_are_those_the_app_reads():
     Each setting of ours stands in the page that the function app keeps.
     """
     page = ROOT / "docs" / "azure" / "function-settings.md"
-    if not page.exists():
-        pytest.skip("docs/azure/function-settings.md comes with the function app")
     documented = set(re.findall(r"^\| `(\w+)` \|", page.read_text(), re.MULTILINE))
     assert {
         name for name in function_app.settings() if not name.startswith("APPLICATIONINSIGHTS")
     } <= documented
+
+
+@pytest.mark.parametrize("polls", [False, True])
+def test_the_app_starts_with_what_the_template_tells_it(polls):
+    """
+    The settings, with their secrets resolved, are read as a rule, a storage account by identity, and an API or none.
+    """
+    polled = {"oneLoginDomain": "acme", "oneLoginClientId": "0f3c", "oneLoginClientSecret": SECRET}
+    settings = app_settings(deployment("function-app", **(polled if polls else {})))
+    platforms = {name for name in settings if name.startswith("APPLICATIONINSIGHTS")}
+    assert set(settings) - platforms <= set(READ)
+    # of another destination, of keys, of a rotation; the rest of what the app reads is told
+    assert set(READ) - set(settings) == {
+        *("WorkspaceID", "WorkspaceKey", "logAnalyticsUri", "ONELOGIN_CONNECTOR_WEBHOOK_TOKEN"),
+        *("AzureWebJobsStorage", "AzureWebJobsStorage__accountName"),
+    }
+    resolved = {name: "resolved" if "@Microsoft" in value else value for name, value in settings.items()}
+    read = load(resolved)
+    assert isinstance(read.sink, logs_ingestion.Settings)
+    assert isinstance(read.storage, ByIdentity)
+    assert read.container == function_app.SPOOL
+    assert bool(read.api) is polls
+    with pytest.raises(ConfigError, match="OneLoginBearerToken"):
+        load(settings)
 
 
 @pytest.mark.parametrize("missing", ["oneLoginDomain", "oneLoginClientId", "oneLoginClientSecret"])

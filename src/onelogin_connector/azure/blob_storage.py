@@ -45,6 +45,9 @@ NO_CONTAINER = "ContainerNotFound"
 REFUSED = frozenset({401, 403})
 CONTENDED = frozenset({409, 412})
 """Somebody else was first, or holds the lease. The library has classes for some of these codes only."""
+THERE = frozenset({"BlobAlreadyExists", "ConditionNotMet", "LeaseIdMissing"})
+"""A blob of this name is there. Other conflicts, such as a container that is being deleted, say nothing of the kind."""
+LEASED = frozenset({"LeaseAlreadyPresent", "LeaseIsBreakingAndCannotBeAcquired"})
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -162,7 +165,7 @@ class BlobContainer:
                     metadata=dict(metadata or {}),
                 )
             except HttpResponseError as error:
-                if error.status_code in CONTENDED:
+                if _code(error) in THERE:
                     return False
                 if attempt == 2 or _code(error) != NO_CONTAINER:
                     raise
@@ -210,9 +213,9 @@ class BlobContainer:
         """
         See ``Container``.
         """
-        only: dict[str, Any] = {}
+        only: dict[str, Any] = {"delete_snapshots": "include"}  # of a backup tool's; else the blob would stay
         if etag:
-            only = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+            only |= {"etag": etag, "match_condition": MatchConditions.IfNotModified}
         try:
             self._blob(name).delete_blob(**only)
         except HttpResponseError as error:
@@ -243,7 +246,7 @@ class BlobContainer:
         try:
             lease.acquire(lease_duration=seconds)
         except HttpResponseError as error:
-            if error.status_code not in CONTENDED:
+            if _code(error) not in LEASED:
                 raise
             return None
         return str(lease.id)

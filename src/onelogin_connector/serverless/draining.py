@@ -40,6 +40,9 @@ MOST_BACKLOG_BYTES = 32 << 20
 BUDGET_SECONDS = 240.0
 """How long one drain may go on; the smallest time limit of a function is five minutes."""
 
+MOST_REPLAYED = 1_000
+"""Dead letters by one order: somebody waits for the answer."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -143,22 +146,26 @@ class Drain:
         Try dead letters again: what the sink refused is sent to it, what could not be read is read again.
 
         Args:
-            ids: Which; None for all.
+            ids: Which; None for the first ``MOST_REPLAYED``.
 
         Raises:
             Busy: A drain is under way; ask again in a minute.
             ConnectorError: The destination or the storage account fails; what was not tried is kept.
         """
         async with self._at_work() as (journal, sending, _):
-            found = await asyncio.to_thread(_letters, journal, ids)
-            own = [each for each in found if (each.kind, each.sink) == ("delivery", self.name)]
-            sent = await sending.replay(own)
-            accepted = sent.accepted
-            bodies = [each for each in found if each.kind in ("record", "request")]
-            for letter in bodies:
-                accepted += await self._read_again(journal, letter)
-            tried = len(own) + len(bodies)
-            return Replay(accepted, tried - accepted, (len(ids) if ids is not None else tried) - tried)
+            if ids is None:
+                ids = [head.id for head in journal.letter_heads(limit=MOST_REPLAYED)]
+            tried = accepted = 0
+            for id in ids:
+                letter = await asyncio.to_thread(journal.dead_letter, id)  # one at a time: it may be 16 MiB
+                if letter is None or (letter.kind == "delivery" and letter.sink != self.name):
+                    continue
+                tried += 1
+                if letter.kind == "delivery":
+                    accepted += (await sending.replay([letter])).accepted
+                else:
+                    accepted += await self._read_again(journal, letter)
+            return Replay(accepted, tried - accepted, len(ids) - tried)
 
     async def discard(self, ids: Sequence[int]) -> int:
         """
@@ -252,10 +259,22 @@ class Drain:
             )
             for each in bodies:
                 done.count([await self._take_in_alone(journal, each)])
-        for each in bodies:
-            await asyncio.to_thread(self.spool.remove, each.blob)
-        done.bodies += len(bodies)
-        return True
+        return await self._let_go(bodies, done)
+
+    async def _let_go(self, bodies: Sequence[Spooled], done: Drained) -> bool:
+        """
+        Remove bodies that the journal has; returns whether any went, else there is no use in going on with them now.
+        """
+        gone = [await asyncio.to_thread(self.spool.remove, each.blob) for each in bodies]
+        done.bodies += sum(gone)
+        if not any(gone):
+            _log.warning(
+                "None of %d bodies that were taken in could be removed from the spool. If this stays, see that no "
+                "immutability policy or legal hold keeps what lies in the container.",
+                len(bodies),
+                extra={"action": "take_in", "bodies": len(bodies)},
+            )
+        return any(gone)
 
     async def _take_in_alone(self, journal: BlobJournal, body: Spooled) -> Receipt:
         """
@@ -306,9 +325,3 @@ class Drain:
     def _fetched(self, name: str) -> bytes | None:
         found = self._container.read(name)
         return found[1] if found else None
-
-
-def _letters(journal: BlobJournal, ids: Sequence[int] | None) -> list[DeadLetter]:
-    if ids is None:
-        return journal.dead_letters(limit=1_000)
-    return [found for id in ids if (found := journal.dead_letter(id))]

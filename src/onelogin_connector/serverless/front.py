@@ -14,9 +14,18 @@ from onelogin_connector.journal.base import DeadLetter
 from onelogin_connector.serverless.draining import Drain, Drained
 from onelogin_connector.sources import problems
 from onelogin_connector.sources.problems import Problem, problem
+from onelogin_connector.sources.spool import MOST_COUNTED
 from onelogin_connector.sources.webhook import Answer, WebhookSource, unknown_connector
 
 RETRY_SECONDS = 30
+LATE_SECONDS = 600
+"""A drain goes on for four minutes, and one that was killed keeps the next waiting for one."""
+LATE = (
+    "Bodies have waited for more than ten minutes. See that the timer Drain runs (Always On, on a Dedicated plan), and why "
+    "its calls fail."
+)
+SAMPLED_BODIES = 5_000
+"""One call of the storage account, for a page that anybody may call."""
 LETTERS_SHOWN = 100
 SHOWN_BODY_BYTES = 4_096
 ORDERS = 'Send {"replay": [1, 2]}, {"replay": "all"}, {"discard": [1]} or {"resume": true}.'
@@ -105,7 +114,7 @@ class Open:
         """
         See ``Front``: 200 while they are, though a destination may wait.
         """
-        answer = await self.status()
+        answer = await self._answered(SAMPLED_BODIES)
         if answer.status != 200:
             told = problem("unavailable", "The storage account of this function app cannot be used.")
             return _problem(told, {"retry-after": str(RETRY_SECONDS)})
@@ -116,23 +125,16 @@ class Open:
         """
         See ``Front``.
         """
-        try:
-            try:
-                return _json(200, await asyncio.to_thread(self._standing))
-            except Unavailable:  # a drain that commits meanwhile takes away what was about to be read
-                return _json(200, await asyncio.to_thread(self._standing))
-        except ConnectorError as error:
-            return _refusal(error)
+        return await self._answered(MOST_COUNTED)
 
     async def letters(self) -> Answer:
         """
         See ``Front``.
         """
         try:
-            found = await asyncio.to_thread(lambda: self._drain.view().dead_letters(limit=LETTERS_SHOWN))
+            return _json(200, {"dead_letters": await asyncio.to_thread(self._first_letters)})
         except ConnectorError as error:
             return _refusal(error)
-        return _json(200, {"dead_letters": [_shown(each) for each in found]})
 
     async def act(self, body: bytes) -> Answer:
         """
@@ -158,17 +160,40 @@ class Open:
         ids = order.replay if isinstance(order.replay, list) else None
         return structs.asdict(await self._drain.replay(ids))
 
-    def _standing(self) -> dict[str, Any]:
-        if not self._drain.exists():
-            return {"status": "ok", "spool": {"bodies": 0, "oldest_seconds": 0}}
+    async def _answered(self, most_bodies: int) -> Answer:
+        """
+        Tell how things stand, counting so many bodies at most.
+        """
+        try:
+            try:
+                return _json(200, await asyncio.to_thread(self._standing, most_bodies))
+            except Unavailable:  # a drain that commits meanwhile takes away what was about to be read
+                return _json(200, await asyncio.to_thread(self._standing, most_bodies))
+        except ConnectorError as error:
+            return _refusal(error)
+
+    def _first_letters(self) -> list[dict[str, Any]]:
+        """
+        Return what is shown of letters, read one at a time: each may be 16 MiB.
+        """
         journal = self._drain.view()
-        stats, waiting = journal.stats(), self._drain.spool.waiting()
+        heads = journal.letter_heads(limit=LETTERS_SHOWN)
+        return [_shown(found) for head in heads if (found := journal.dead_letter(head.id))]
+
+    def _standing(self, most_bodies: int) -> dict[str, Any]:
+        waiting = self._drain.spool.standing(most=most_bodies)
+        age = 0 if waiting.oldest_at is None else max(0, round(self._clock() - waiting.oldest_at))
+        late = LATE if age > LATE_SECONDS else ""
+        spool = {"bodies": waiting.bodies, "oldest_seconds": age, "error": late}
+        if not self._drain.exists():
+            return {"status": "late" if late else "ok", "spool": spool}
+        journal = self._drain.view()
+        stats = journal.stats()
         checkpoint, hold = journal.checkpoint(self._drain.name), journal.hold(self._drain.name)
         counts = journal.counts().get(self._connector)
-        oldest = min((blob.changed_at for blob in waiting), default=self._clock())
         return {
-            "status": "waiting" if hold.why else "ok",
-            "spool": {"bodies": len(waiting), "oldest_seconds": max(0, round(self._clock() - oldest))},
+            "status": "waiting" if hold.why else "late" if late else "ok",
+            "spool": spool,
             "sink": {
                 "name": self._drain.name,
                 "delivered": checkpoint.delivered,

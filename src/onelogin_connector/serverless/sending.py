@@ -26,6 +26,8 @@ from onelogin_connector.sinks.base import Sink
 PAUSE_AFTER_REFUSALS = 100
 CREDENTIAL_SECONDS = 300.0
 """After a refused credential or a wrong setting: somebody may mend it at any time."""
+LONGEST_HOLD_SECONDS = 3_600.0
+"""However long the destination asks to be left alone, and however far the clock was off when it did."""
 LONGEST_ERROR = 500
 
 _log = logging.getLogger(__name__)
@@ -71,8 +73,8 @@ class Sending:
         """
         Whether the sink gets nothing at the moment.
         """
-        hold = self._journal.hold(self.name)
-        return bool(hold.why) and (hold.until is None or hold.until > self._clock())
+        hold, now = self._journal.hold(self.name), self._clock()
+        return bool(hold.why) and (hold.until is None or now < hold.until <= now + LONGEST_HOLD_SECONDS)
 
     async def one_batch(self) -> bool:
         """
@@ -142,7 +144,7 @@ class Sending:
             wait = CREDENTIAL_SECONDS
         else:
             asked = error.after_seconds if isinstance(error, Unavailable) else None
-            wait = backoff_seconds(failures, asked_seconds=asked)
+            wait = min(backoff_seconds(failures, asked_seconds=asked), LONGEST_HOLD_SECONDS)
         row = self._progress.refused_in_a_row
         text = str(error) if isinstance(error, ConnectorError) else f"{type(error).__name__}: {error}"
         await self._hold(Hold(text[:LONGEST_ERROR], self._clock() + wait, failures, row))

@@ -26,6 +26,8 @@ SPOOL = "spool/"
 BODIES_AT_ONCE = 500
 BYTES_AT_ONCE = 8 << 20
 """Of bodies that are taken in together: memory and the length of one transaction."""
+MOST_COUNTED = 10_000
+"""Two calls of the storage account; whoever has more waiting need not know how many."""
 
 
 class Spooled(Struct, frozen=True):
@@ -36,6 +38,16 @@ class Spooled(Struct, frozen=True):
     blob: Blob
     events: list[Event]
     dead: NewDeadLetter | None
+
+
+class Standing(Struct, frozen=True):
+    """
+    What waits in a spool.
+    """
+
+    bodies: int
+    oldest_at: float | None
+    """Unix seconds, by the service's clock; None where nothing waits."""
 
 
 class Spool:
@@ -105,6 +117,13 @@ class Spool:
             found.append(blob)
         return found
 
+    def standing(self, *, most: int = MOST_COUNTED) -> Standing:
+        """
+        Tell how much waits, and how long; of so many bodies at most, whose order has nothing to do with their age.
+        """
+        found = self._container.blobs(self._prefix, limit=most)
+        return Standing(len(found), min((blob.changed_at for blob in found), default=None))
+
     def read(self, blob: Blob) -> Spooled | None:
         """
         Read a body again; None where it is gone.
@@ -140,11 +159,11 @@ class Spool:
         """
         return NewDeadLetter(connector=self.connector, kind=kind, reason=reason, body=body)
 
-    def remove(self, blob: Blob) -> None:
+    def remove(self, blob: Blob) -> bool:
         """
-        Let a body go that a journal holds now.
+        Let a body go that a journal holds now; returns False where it stays, or was gone already.
         """
-        self._container.remove(blob.name, etag=blob.etag)
+        return self._container.remove(blob.name, etag=blob.etag)
 
 
 def _received_us(metadata: Mapping[str, str], changed_at: float) -> int:

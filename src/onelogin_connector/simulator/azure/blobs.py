@@ -41,6 +41,7 @@ class StoredBlob:
     lease: str = ""
     lease_seconds: int = 0
     lease_ends: float = 0.0
+    snapshots: int = 0
 
 
 class BlobService:
@@ -78,6 +79,8 @@ class BlobService:
             return _error(404, "ContainerNotFound")
         if query.get("comp") == "lease":
             return self._lease(blobs.get(name), headers)
+        if query.get("comp") == "snapshot":
+            return self._snapshot(blobs.get(name))
         match method:
             case "PUT":
                 return self._put(blobs, name, headers, body)
@@ -155,9 +158,17 @@ class BlobService:
         if known is None:
             return _error(404, "BlobNotFound")
         refusal = self._refused(known, headers)
+        if refusal is None and known.snapshots and headers.get("x-ms-delete-snapshots") != "include":
+            refusal = _error(409, "SnapshotsPresent")
         if refusal is None:
             del blobs[name]
         return refusal or Reply(202, {})
+
+    def _snapshot(self, known: StoredBlob | None) -> Reply:
+        if known is None:
+            return _error(404, "BlobNotFound")
+        known.snapshots += 1
+        return Reply(201, _head(known) | {"x-ms-snapshot": f"2026-11-20T18:00:00.{known.snapshots:07d}Z"})
 
     def _refused(self, known: StoredBlob | None, headers: Mapping[str, str]) -> Reply | None:
         """
