@@ -186,6 +186,23 @@ def window(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture
+def bare_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """
+    Return what opens a browser for one test that breaks the line or the session, which the window above calls an error.
+    """
+    contexts: list[BrowserContext] = []
+
+    def opened(**options: Any) -> BrowserContext:
+        contexts.append(browser.new_context(viewport={"width": 1440, "height": 900}, **options))
+        contexts[-1].set_default_timeout(PATIENCE_MS)
+        return contexts[-1]
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
 def page(window: Callable[..., Page], site: Site, signed_in: dict[str, Any]) -> Page:
     """
     Open a window of somebody who is signed in as admin.

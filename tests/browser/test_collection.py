@@ -86,6 +86,39 @@ def test_the_page_refreshes_itself_but_not_under_somebodys_hands(page: Page):
     assert page.locator(".toolbar time").last.get_attribute("datetime") == seen
 
 
+def test_a_page_that_cannot_refresh_says_so_until_it_can(bare_context, site, signed_in):
+    """
+    Figures that are old do not pass for new ones: with the server out of reach, and again with the session ended.
+    """
+    page = bare_context(storage_state=signed_in, base_url=site.url).new_page()
+    page.clock.install()
+    page.goto("/status")
+    told = page.locator("#main > .told")
+    page.context.set_offline(True)
+    page.clock.run_for(21_000)
+    expect(told).to_have_text("The server cannot be reached. This page shows what was before.")
+    page.context.set_offline(False)
+    page.clock.run_for(11_000)
+    expect(told).to_have_count(0)
+    page.context.clear_cookies()
+    page.clock.run_for(11_000)
+    expect(told).to_have_text("You are no longer signed in. Load the page again.")
+
+
+def test_on_a_laptop_every_column_is_seen(page: Page):
+    """
+    On a window of 1366 points no table has to be moved sideways to reach its last column.
+    """
+    page.set_viewport_size({"width": 1366, "height": 768})
+    for path in ("/status", "/connectors", "/sinks", "/events"):
+        page.goto(path)
+        hidden = page.evaluate(
+            "[...document.querySelectorAll('.table')].filter(e => e.checkVisibility()).map(e => e.scrollWidth - e.clientWidth)"
+        )
+        assert hidden, path
+        assert max(hidden) == 0, (path, hidden)
+
+
 def test_stopping_starting_and_deleting(plain_page: Page, site):
     """
     Without script: stop, see it Inactive with a message, and delete only then, confirmed.

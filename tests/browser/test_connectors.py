@@ -216,6 +216,26 @@ def test_without_script(window, own, state, account):
     expect(page.locator(".flash")).to_contain_text("Connection successful")
 
 
+def test_a_session_that_ended_is_told_in_the_middle_of_a_form(bare_context, own, state, account):
+    """
+    A test that is refused for it says so beside the form, which keeps what was entered; saving leads to the sign-in.
+    """
+    tab = bare_context(storage_state=state, base_url=own.url).new_page()
+    tab.goto("/connectors/new")
+    fill(tab, "Too late", account, "the-right-secret", 80)
+    tab.context.clear_cookies()
+    for _ in range(2):
+        tab.get_by_role("button", name="Test Connection").click()
+        expect(tab.locator("#tested").get_by_role("alert")).to_have_text(
+            "You are no longer signed in. Load the page again."
+        )
+    expect(tab.get_by_label("Connector Name")).to_have_value("Too late")
+    tab.get_by_role("button", name="Save").click()
+    expect(tab.get_by_role("alert")).to_contain_text("nothing was changed")
+    tab.get_by_role("link", name="Sign in").click()
+    expect(tab.get_by_label("Password")).to_be_visible()
+
+
 def test_names_are_text(tab, account):
     """
     Markup and marks of direction in name and description are shown as they are, on every page.

@@ -130,7 +130,7 @@ def test_from_the_kind_to_the_first_event(tab, own, azure):
     tab.reload()
     expect(tab.locator(".stand")).to_contain_text("It stays so over restarts")
     tab.get_by_text("Delete", exact=True).click()
-    expect(tab.get_by_text("The 1 events that wait for it are not sent.")).to_be_visible()
+    expect(tab.get_by_text("The event that waits for it is not sent.")).to_be_visible()
     tab.get_by_role("button", name="Delete for ever").click()
     tab.wait_for_url("**/sinks")
     expect(tab.get_by_role("row").filter(has_text="workspace")).to_have_count(0)

@@ -88,6 +88,8 @@ async def test_a_gap_is_named_and_filled(tmp_path):
         assert "Gap" in page
         assert "ACME &lt;b&gt;" in page
         assert "ACME <b>" not in page
+        legend = set(re.findall(r'<span class="cell \w+">(.)</span>', page))
+        assert set(re.findall(r'<a class="cell [^>]*>(.)<', page)) <= legend
         twin = (await browser.get("/api/v1/completeness/overview")).json()
         acme = next(each for each in twin["connectors"] if each["id"] == "acme")
         assert acme["gaps"] == [gap]

@@ -116,6 +116,21 @@ async def test_nothing_answers_without_a_caller(world):
         assert (answer.status_code, answer.headers["location"]) == (303, "/login")
 
 
+async def test_a_form_whose_session_has_ended_leads_to_the_sign_in(world):
+    """
+    A page says that nothing was changed, and offers the sign-in; a program still reads what it has to send.
+    """
+    async with world.client(accept="text/html") as browser:
+        answer = await browser.post("/connectors", data={"name": "Lost"})
+    assert answer.status_code == 401
+    assert "You are no longer signed in, and nothing was changed." in answer.text
+    assert 'href="/login"' in answer.text
+    async with world.client(accept="application/json") as program:
+        answer = await program.post("/connectors", data={"name": "Lost"})
+    assert_problem(answer, 401)
+    assert "session or an API token" in answer.text
+
+
 async def test_every_answer_has_the_security_headers(world):
     """
     Pages, problems and data alike: no framing, no sniffing, no script from elsewhere, no caching.

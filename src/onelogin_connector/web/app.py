@@ -193,11 +193,15 @@ class Gate:
             return None
         if path.startswith(PUBLIC) or (path == "/metrics" and self._hosts.is_local(peer, headers)):
             return None
-        if request.method == "GET" and "text/html" in headers.get("accept", ""):
+        by_browser = "text/html" in headers.get("accept", "")
+        if by_browser and request.method == "GET":
             return RedirectResponse("/login", 303)
+        # a form whose session has ended in the meantime
+        detail = "You are no longer signed in, and nothing was changed."
         raise HttpError(
             "not-signed-in",
-            "This address needs a session or an API token.",
+            detail if by_browser else "This address needs a session or an API token.",
+            action="Sign in, and enter it again." if by_browser else "",
             headers={"www-authenticate": 'Bearer realm="api"'},
         )
 

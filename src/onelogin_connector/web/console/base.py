@@ -116,6 +116,7 @@ class Console:
             "version": __version__,
             "now": now,
             "age": partial(shown.ago, now=now),
+            "lasting": partial(shown.lasting, now=now),
         }
 
     async def written_aside(self, template: str, given: Given, values: dict[str, Any]) -> str:

@@ -54,6 +54,17 @@ def ago(value: float | str | datetime | None, now: float) -> str:
     return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
+def lasting(value: float | str | datetime | None, now: float) -> str:
+    """
+    Return for how long something has been so since a moment.
+    """
+    found = moment(value)
+    if found is None:
+        return NEVER
+    seconds = now - found.timestamp()
+    return f"for {span(seconds)}" if seconds >= 1 else "just now"
+
+
 def span(seconds: float | None) -> str:
     """
     Return a length of time by its largest unit, with one more where it says something.

@@ -51,6 +51,27 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// What could not be fetched is told: beside the button that somebody pressed, else above what refreshes itself.
+const tell = (event, text) => {
+  const { target, requestConfig } = event.detail;
+  const place = requestConfig.triggeringEvent ? target : document.querySelector("#main");
+  const told = document.createElement("p");
+  told.className = "flash error told";
+  told.setAttribute("role", "alert");
+  told.textContent = text;
+  place.querySelector(":scope > .told")?.remove();
+  place.prepend(told);
+};
+document.addEventListener("htmx:responseError", (event) => {
+  const status = event.detail.xhr.status;
+  const why = { 401: "You are no longer signed in", 403: "This is not permitted any more", 404: "This is not there any more" };
+  tell(event, `${why[status] ?? `The server could not answer (${status})`}. Load the page again.`);
+});
+document.addEventListener("htmx:sendError", (event) => tell(event, "The server cannot be reached. This page shows what was before."));
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.successful) for (const told of document.querySelectorAll(".told")) told.remove();
+});
+
 // Filters apply as they are chosen; the button for it is needed only without script.
 for (const form of document.querySelectorAll("form[data-at-once]")) {
   form.querySelector("button[data-apply]")?.setAttribute("hidden", "");
