@@ -7,7 +7,7 @@ refuses who may not, and turns every error into a problem document.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 
 from onelogin_connector.config import Settings
-from onelogin_connector.errors import ConnectorError
 from onelogin_connector.service import Service, build
 from onelogin_connector.service.folder import COMMAND, control_socket, make_way
 from onelogin_connector.web import metrics, numbers, openapi, sign_on
@@ -96,17 +95,13 @@ class Gate:
 
     def warm(self) -> None:
         """
-        Get ready for the first page and the first query, a little later, when what starts has started.
+        Get ready for the first page, a little later, when what starts has started.
         """
         self._warming = asyncio.create_task(self._get_ready())
 
     async def _get_ready(self) -> None:
         await asyncio.sleep(WARM_AFTER_SECONDS)
         await self._console.compile()
-        store = self._service.store
-        if store is not None:
-            with suppress(ConnectorError):  # whoever asks will be told
-                await asyncio.to_thread(store.query, "OneLogin | take 0")  # brings the translator of KQL in
 
     def _page_routes(self) -> list[Route]:
         pages = Pages(self._access, self._hosts)
