@@ -14,6 +14,8 @@ import pytest
 from msgspec.json import encode
 from playwright.sync_api import Page, expect
 
+from onelogin_connector.service.folder import control_socket
+
 START_SECONDS = 60.0
 
 HOSTILE = (
@@ -61,6 +63,15 @@ class Program:
         answer = httpx2.post(f"{self.url}/webhook/default", content=encode(records), headers=headers)
         assert answer.status_code == 200, answer.text
 
+    def settle(self) -> None:
+        """Wait until the store has all that was sent: what comes later is offered on a page, not put into it."""
+        transport = httpx2.HTTPTransport(uds=str(control_socket(self.data)))
+        deadline = time.monotonic() + START_SECONDS
+        with httpx2.Client(transport=transport, base_url="http://localhost") as client:
+            while any(sink["lag_events"] for sink in client.get("/api/v1/status").json()["sinks"]):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
     def send_bytes(self, body: bytes) -> None:
         """Send what is no record at all."""
         headers = {"authorization": f"Bearer {self.token}"}
@@ -81,6 +92,7 @@ def program(tmp_path_factory) -> Iterator[Program]:
     # 60 kB each; a record of OneLogin's never has more than a megabyte
     made.send(record("huge", **dict.fromkeys(FIELDS[:14], "W" * 60_000)))
     made.send(record("plain", user_name="Anna Berg", notes="ordinary"))
+    made.settle()
     yield made
     made.process.terminate()
     made.process.wait(30)
