@@ -16,7 +16,7 @@ from onelogin_connector.errors import Unavailable
 from onelogin_connector.service import build
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import access_of, main_app
-from onelogin_connector.web.console import parts
+from onelogin_connector.web.console import base, parts
 from onelogin_connector.web.console.parts import READING
 
 pytestmark = pytest.mark.anyio
@@ -213,3 +213,22 @@ async def test_every_template_compiles_ahead(site):
     console = site.app._behind._console
     await console.compile()
     assert len(console._templates.cache) == len(console._templates.list_templates())
+
+
+async def test_a_page_lets_requests_pass_and_comes_all_the_same(site, monkeypatch):
+    """
+    While a request is being taken in, rendering waits for its end, but not for longer than a page may give way.
+    """
+    monkeypatch.setattr(base, "LONGEST_GIVING_WAY_SECONDS", 20.0)
+    asking = {"accept": "text/html"}
+    with site.service.right_of_way:
+        page = asyncio.create_task(site.visit("/status", asking))
+        done, _ = await asyncio.wait({page}, timeout=0.3)
+        assert not done
+    status, _, given_way = await page
+    assert status == 200
+    monkeypatch.setattr(base, "LONGEST_GIVING_WAY_SECONDS", 0.05)
+    with site.service.right_of_way:
+        status, _, pressed = await site.visit("/status", asking)
+    assert status == 200
+    assert len(b"".join(given_way)) == pytest.approx(len(b"".join(pressed)), abs=200)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from onelogin_connector.service.right_of_way import RightOfWay
 from onelogin_connector.sources.webhook import Options, WebhookSource, token_hash
 from onelogin_connector.web import connections, front
 from onelogin_connector.web.exchange import Exchange
@@ -102,7 +103,9 @@ async def place(
     )
     hosts = Hosts(public_url=None, host="127.0.0.1", trusted_proxies=(), tls=False)
     listener = listen("127.0.0.1", 0)
-    server = HttpServer(Front({"acme": source}, hosts), listener, most_connections=most, is_exempt=is_exempt)
+    server = HttpServer(
+        Front({"acme": source}, hosts, RightOfWay()), listener, most_connections=most, is_exempt=is_exempt
+    )
     await server.start()
     made = Place(server, listener.getsockname()[1], journal)
     try:

@@ -11,6 +11,7 @@ import pytest
 
 from integration.certificate import certificate
 from integration.test_web_crowd import BODY, HEAD, HEALTH, TOKEN, WHOLE, Line, Place
+from onelogin_connector.service.right_of_way import RightOfWay
 from onelogin_connector.sources.webhook import Options, WebhookSource, token_hash
 from onelogin_connector.web import connections, handshakes
 from onelogin_connector.web.front import Front
@@ -79,7 +80,7 @@ async def place(pem, most=64, *, is_exempt=lambda _: True):
     hosts = Hosts(public_url=None, host="127.0.0.1", trusted_proxies=(), tls=True)
     listener = listen("127.0.0.1", 0)
     server = HttpServer(
-        Front({"acme": source}, hosts),
+        Front({"acme": source}, hosts, RightOfWay()),
         listener,
         tls=tls_context(pem, pem),
         most_connections=most,

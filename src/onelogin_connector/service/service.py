@@ -37,6 +37,7 @@ from onelogin_connector.service.letters import Letters
 from onelogin_connector.service.notices import Notices, notices_of
 from onelogin_connector.service.pulling import Pull, required
 from onelogin_connector.service.refills import Refills
+from onelogin_connector.service.right_of_way import RightOfWay
 from onelogin_connector.service.sinks import Sinks
 from onelogin_connector.service.tasks import Tasks
 from onelogin_connector.service.tokens import WebhookTokens
@@ -100,6 +101,8 @@ class Service:
         self.tasks = Tasks(self.alarms, clock)
         self.tokens = WebhookTokens(settings, state)
         self.webhooks: dict[str, WebhookSource] = {}
+        self.right_of_way = RightOfWay()
+        """Of what webhooks bring, before pages."""
         self.pulls: dict[str, Pull] = {}
         """Of the connectors that have an API credential."""
         self.user_streams: dict[str, UsersStream] = {}

@@ -320,14 +320,14 @@ def main_app(service: Service, access: Access, *, warm: bool = False) -> App:
     gate = Gate(service, access, hosts)
     if warm:
         gate.warm()
-    return Front(service.webhooks, hosts, gate)
+    return Front(service.webhooks, hosts, service.right_of_way, gate)
 
 
 def webhook_app(service: Service) -> App:
     """
     Return what answers on the port that is open to the internet.
     """
-    return Front(service.webhooks, hosts_of(service.settings))
+    return Front(service.webhooks, hosts_of(service.settings), service.right_of_way)
 
 
 def control_app(service: Service, access: Access) -> App:

@@ -14,6 +14,7 @@ from typing import Protocol
 from starlette.responses import Response
 
 from onelogin_connector.errors import Unavailable
+from onelogin_connector.service.right_of_way import RightOfWay
 from onelogin_connector.sources.webhook import Answer, unknown_connector
 from onelogin_connector.web.answers import HttpError, problem, problem_of
 from onelogin_connector.web.connections import BODY_SECONDS, CALLER
@@ -60,16 +61,24 @@ class Front:
     ASGI app of one port.
     """
 
-    def __init__(self, intakes: Mapping[str, Intake], hosts: Hosts, behind: App | None = None) -> None:
+    def __init__(
+        self,
+        intakes: Mapping[str, Intake],
+        hosts: Hosts,
+        right_of_way: RightOfWay,
+        behind: App | None = None,
+    ) -> None:
         """
         Put the hot path in front of an app.
 
         Args:
             intakes: Connector id → what takes its webhooks; may change while serving.
+            right_of_way: Of the requests taken in here.
             behind: The app for every other path; without it there is nothing else on this port.
         """
         self._intakes = intakes
         self._hosts = hosts
+        self._right_of_way = right_of_way
         self._behind = behind
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,12 +118,13 @@ class Front:
             first = await receive()  # bounded by the server: it drops who sends nothing more
             if first["type"] == "http.disconnect":
                 return
-            body = first["body"]
-            # nearly every request lies in one piece; the others are handed on as they come
             if first.get("more_body"):
                 exchange = Exchange(scope, receive, send, most_dropped=DROPPED_OF_SENDER)
-                send, body = exchange.send, _pieces(body, exchange.receive)
-            answer = await intake.take(headers, body)
+                send = exchange.send
+                answer = await intake.take(headers, _pieces(first["body"], exchange.receive))
+            else:  # nearly every request lies in one piece; nobody waits for the others, whose senders may be slow
+                with self._right_of_way:
+                    answer = await intake.take(headers, first["body"])
         except ClientGoneError:
             logger.debug("A sender left before its request was complete", extra={"action": "sender_left"})
             return

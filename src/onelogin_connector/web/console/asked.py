@@ -69,10 +69,9 @@ class Asked(Struct, frozen=True, omit_defaults=True):
         """
         Return what an address or form says, but for some names.
         """
-        default = structs.asdict(Asked())
         found: list[tuple[str, str]] = []
         for name, value in structs.asdict(self).items():
-            if name in without or value == default[name] or (name == "range" and value == DEFAULT_RANGE):
+            if name in without or value == UNASKED[name] or (name == "range" and value == DEFAULT_RANGE):
                 continue
             found += [(name, str(each)) for each in (value if isinstance(value, tuple) else (value,))]
         return found
@@ -114,6 +113,9 @@ class Asked(Struct, frozen=True, omit_defaults=True):
         Return the address with another span up to now.
         """
         return self.at(range=range, since="", until="", before="", event="")
+
+
+UNASKED = structs.asdict(Asked())
 
 
 def asked_of(request: Request) -> Asked:

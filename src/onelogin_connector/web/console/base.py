@@ -9,13 +9,13 @@ would refuse.
 import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from isal import igzip
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
@@ -32,6 +32,8 @@ from onelogin_connector.web.console.assets import Assets, accepts_gzip
 from onelogin_connector.web.console.visible import visible
 from onelogin_connector.web.hosts import Hosts
 
+T = TypeVar("T")
+
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 FLASH_COOKIE = "onelogin_connector_flash"
@@ -39,6 +41,9 @@ FLASH_SECONDS = 60  # between a redirect and the page it leads to
 LONGEST_FLASH = 1_000  # characters; a cookie holds 4 kB
 
 WORTH_COMPRESSING_BYTES = 1_400  # less fits one packet
+
+LONGEST_GIVING_WAY_SECONDS = 0.1
+"""How long a page gives way to intake in all, however much there is to take in."""
 
 CONTENT = '<main id="main" tabindex="-1">'
 """Where a page's own content begins, in ``layout.html``; no text of others stands before it."""
@@ -121,10 +126,15 @@ class Console:
 
     async def written_aside(self, template: str, given: Given, values: dict[str, Any]) -> str:
         """
-        Render in a thread of its own, so that whoever sends events waits for a turn of it and not for all of it.
+        Render in a thread of its own, piece by piece, so that whoever sends events waits for a piece and not for all.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._rendering, self.written, template, given, values)
+        return await self.aside(self._written_giving_way, template, given, values)
+
+    async def aside(self, make: Callable[..., T], *args: Any) -> T:
+        """
+        Make something of a page in the thread that renders.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._rendering, make, *args)
 
     def frame(self, template: str, given: Given) -> str | None:
         """
@@ -173,6 +183,16 @@ class Console:
         Return a template's text.
         """
         return self._templates.get_template(template).render(**given, **values)
+
+    def _written_giving_way(self, template: str, given: Given, values: dict[str, Any]) -> str:
+        right_of_way = self.service.right_of_way
+        patience = LONGEST_GIVING_WAY_SECONDS
+        pieces: list[str] = []
+        for piece in self._templates.get_template(template).generate(**given, **values):
+            pieces.append(piece)
+            if right_of_way.is_taken and patience > 0:
+                patience -= right_of_way.let_pass(patience)
+        return "".join(pieces)
 
     def has(self, path: str) -> bool:
         """
@@ -254,7 +274,7 @@ def _environment(assets: Assets) -> Environment:
         auto_reload=False,
     )
     made.globals["asset"] = assets.address
-    for name in ("absolute", "machine", "span", "count", "rate", "size", "share", "coded"):
+    for name in ("absolute", "machine", "span", "count", "rate", "size", "share", "points", "coded"):
         made.filters[name] = getattr(shown, name)
     made.filters["visible"] = visible
     return made

@@ -2,6 +2,7 @@
 Completeness: per connector and hour what the API lists and what of it is held, and the button that fills a gap.
 """
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -130,10 +131,9 @@ async def _connector(service: Service, name: str, first: int, present: int) -> C
     except ConnectorError as error:
         trouble = str(error)
     fills = service.fills.of(name)
-    hours = {
-        hour: _hour(hour, figures.get(hour), fills.get(hour), present=present, has_api=has_api)
-        for hour in range(first, present + 1)
-    }
+    span = range(first, present + 1)
+    # a month of them takes the interpreter for milliseconds, during which the event loop would take in nothing
+    hours = await asyncio.to_thread(_hours, span, figures, fills, has_api=has_api)
     gaps = [each.hour for each in hours.values() if each.tone == "error"]
     settings = service.settings.connectors[name]
     return ConnectorHours(
@@ -152,6 +152,15 @@ async def _connector(service: Service, name: str, first: int, present: int) -> C
         rule=time_rule.propose(service.journal.counts().get(name) or ConnectorCounts(), settings.time_rule),
         trouble=trouble,
     )
+
+
+def _hours(
+    span: range, figures: dict[int, HourFigures], fills: dict[int, Fill], *, has_api: bool
+) -> dict[int, Hour]:
+    return {
+        hour: _hour(hour, figures.get(hour), fills.get(hour), present=span[-1], has_api=has_api)
+        for hour in span
+    }
 
 
 def _hour(hour: int, figures: HourFigures | None, fill: Fill | None, *, present: int, has_api: bool) -> Hour:

@@ -75,6 +75,7 @@ def _is_visit(request: Request) -> bool:
 async def _parts(
     request: Request, given: Given, frame: str, making: asyncio.Future[str]
 ) -> AsyncIterator[bytes]:
+    console = console_of(request)
     packed: _Compressor | None = None
     if accepts_gzip(request):
         packed = isal_zlib.compressobj(1, isal_zlib.DEFLATED, GZIP)
@@ -83,8 +84,8 @@ async def _parts(
         try:
             text = await making
         except Exception as error:  # noqa: BLE001 - the frame is sent: what went wrong is told within it
-            text = explained(console_of(request), given, error)
-        yield _packed(packed, text.partition(CONTENT)[2], isal_zlib.Z_FINISH)
+            text = explained(console, given, error)
+        yield await console.aside(_packed, packed, text.partition(CONTENT)[2], isal_zlib.Z_FINISH)
     finally:
         making.cancel()  # of who left meanwhile
 

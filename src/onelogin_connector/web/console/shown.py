@@ -2,6 +2,7 @@
 How values look on a page: times, counts, sizes. Used by templates as filters.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
@@ -29,7 +30,7 @@ def absolute(value: float | str | datetime | None) -> str:
     Return a moment as people read it, to the second.
     """
     found = moment(value)
-    return found.strftime("%Y-%m-%d %H:%M:%S UTC") if found else NEVER
+    return f"{found.isoformat(' ', 'seconds')[:19]} UTC" if found else NEVER
 
 
 def machine(value: float | str | datetime | None) -> str:
@@ -115,6 +116,18 @@ def size(value: float | None) -> str:
             return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
         number /= 1_000
     raise AssertionError  # the last unit takes everything
+
+
+def points(values: Sequence[float], width: float, height: float) -> str:
+    """
+    Return values as the points of a line from left to right, the largest at the top of a box.
+    """
+    most = max(*values, 1e-9)
+    step = (width - 2) / (len(values) - 1)
+    return " ".join(
+        f"{1 + at * step:.1f},{height - 1.5 - (height - 4) * value / most:.1f}"
+        for at, value in enumerate(values)
+    )
 
 
 def coded(text: str) -> Markup:
