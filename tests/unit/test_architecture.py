@@ -16,7 +16,19 @@ PACKAGE = "onelogin_connector"
 SOURCE = Path(onelogin_connector.__file__).parent
 
 FLOORS = [
-    {"breakage", "errors", "hiding", "kql", "marks", "reach", "retry", "setting", "status"},
+    {
+        "breakage",
+        "cause",
+        "errors",
+        "hiding",
+        "http_client",
+        "kql",
+        "marks",
+        "reach",
+        "retry",
+        "setting",
+        "status",
+    },
     {"azure", "event", "onelogin"},
     {"formats", "identity", "matching", "simulator"},
     {"journal", "state", "store"},

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onelogin_connector.azure.causes import OUTAGE, RATE_LIMIT, REFUSED, STRANGE, TRANSPORT, Api, Cause
+from onelogin_connector.azure.causes import OUTAGE, RATE_LIMIT, REFUSED, STRANGE, TRANSPORT, Api
 from onelogin_connector.azure.logs_ingestion import API
-from onelogin_connector.azure.posting import MOST_ANSWER_BYTES, Posting, http_date_seconds, said, wait_seconds
+from onelogin_connector.azure.posting import MOST_ANSWER_BYTES, Posting, said, wait_seconds
+from onelogin_connector.cause import Cause
 from onelogin_connector.errors import (
     ConfigError,
     ConnectorError,
@@ -25,6 +26,7 @@ from onelogin_connector.errors import (
     Unavailable,
 )
 from onelogin_connector.hiding import Hidden
+from onelogin_connector.http_client import http_date_seconds
 from onelogin_connector.setting import HttpUrl
 
 NOW = 1_795_200_000.0
