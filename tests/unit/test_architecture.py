@@ -20,6 +20,7 @@ FLOORS = [
         "breakage",
         "cause",
         "errors",
+        "failures",
         "hiding",
         "http_client",
         "kql",
