@@ -117,6 +117,18 @@ def test_every_part_has_a_floor():
     assert parts <= set(FLOOR_OF), f"give these a floor: {sorted(parts - set(FLOOR_OF))}"
 
 
+def test_the_page_draws_the_floors_as_they_are():
+    """
+    The documentation names every part of the program, each on its own floor, the highest first.
+    """
+    page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text()
+    words = page.partition("## The floors")[2].split("```")[1].split()
+    parts = {name_of(path).split(".")[0] for path in MODULES} - {"", "__main__"}
+    drawn = [FLOOR_OF[word] for word in words if word in parts]
+    assert parts <= set(words)
+    assert drawn == sorted(drawn, reverse=True)
+
+
 def test_imports_point_down(module):
     """
     A module imports parts of its own floor or a lower one, never a higher one.
