@@ -123,11 +123,11 @@ def test_the_form_by_keyboard(tab, azure):
     tab.wait_for_url("**/sinks/by-keys")
 
 
-def test_without_script_nothing_is_missing(window, own, state, azure):
+def test_without_script_nothing_is_missing(window, own, signed_in_at_own, azure):
     """
     The form, its test and its choice of credentials work by HTML and style alone.
     """
-    page = window(storage_state=state, base_url=own.url, java_script_enabled=False)
+    page = window(storage_state=signed_in_at_own, base_url=own.url, java_script_enabled=False)
     page.goto("/sinks/new/logs_ingestion")
     page.get_by_label("Name", exact=False).first.fill("plain")
     page.get_by_label("Endpoint").fill(azure.url)

@@ -24,6 +24,7 @@ FLOORS = [
         "hiding",
         "http_client",
         "kql",
+        "loose",
         "marks",
         "reach",
         "retry",
