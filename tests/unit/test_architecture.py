@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,35 @@ def test_imports_point_down(module):
         where = f"{module.relative_to(SOURCE)}:{line} imports {other}"
         assert FLOOR_OF[other] <= FLOOR_OF[part], f"{where}, which lies on a higher floor"
         assert other not in NOT_TOGETHER.get(part, ()), f"{where}; {part} must not know {other}"
+
+
+def modules_imported(path: Path) -> set[str]:
+    """
+    Return which modules of ours a module imports, by name, also those it imports for their types alone.
+    """
+    known = {f"{PACKAGE}.{name_of(each)}" for each in MODULES}
+    found = set()
+    for name, _ in imports(path):
+        words = name.split(".")
+        ends = (".".join(words[:end]) for end in range(len(words), 1, -1))
+        found.add(next((each.removeprefix(f"{PACKAGE}.") for each in ends if each in known), ""))
+    return found - {"", name_of(path)}
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    """
+    Within a floor, too, imports run in one direction; only parts of the service know the whole, by type.
+    """
+    graph = {name_of(path): modules_imported(path) for path in MODULES}
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph).prepare()
+    for name, imported in graph.items():
+        if name.startswith("service.") and name != "service.building":
+            imported.discard("service.service")
+    TopologicalSorter(graph).prepare()
+    graph["errors"].add("store.events")
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph).prepare()
 
 
 def test_the_package_itself_imports_nothing():
