@@ -27,6 +27,7 @@ FLOORS = [
         "kql",
         "loose",
         "marks",
+        "moments",
         "reach",
         "retry",
         "setting",

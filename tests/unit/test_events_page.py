@@ -12,12 +12,13 @@ from msgspec.json import encode
 
 from onelogin_connector.errors import ConfigError, Unavailable
 from onelogin_connector.event import Channel, Entry, Kind, Way
+from onelogin_connector.moments import text_of_us
 from onelogin_connector.onelogin import event_types
 from onelogin_connector.service.event_kql import KQL_COLUMNS, KQL_SEARCHED, kql_of, literal
 from onelogin_connector.service.events import Events
 from onelogin_connector.store import Store
 from onelogin_connector.store.events import COLUMNS, SEARCHED, Filter
-from onelogin_connector.store.listed import place_of, text_of_us
+from onelogin_connector.store.listed import place_of
 
 pytestmark = pytest.mark.anyio
 

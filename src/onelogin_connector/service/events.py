@@ -13,10 +13,11 @@ from msgspec import DecodeError, Struct, structs
 from msgspec.json import format as pretty
 
 from onelogin_connector.errors import Unavailable
+from onelogin_connector.moments import text_of_us
 from onelogin_connector.service.event_kql import kql_of, literal, moment
 from onelogin_connector.store import HourFigures, Store
 from onelogin_connector.store.events import FacetValue, Filter, LatenessBar
-from onelogin_connector.store.listed import EventRow, place_of, text_of_us
+from onelogin_connector.store.listed import EventRow, place_of
 
 T = TypeVar("T")
 

@@ -17,6 +17,7 @@ from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.event import Offset
 from onelogin_connector.journal.lmdb import LmdbJournal
+from onelogin_connector.reach import Reach
 from onelogin_connector.service import backup, epoch, report
 from onelogin_connector.service.accounts import Accounts
 from onelogin_connector.service.alarms import Alarms
@@ -29,7 +30,7 @@ from onelogin_connector.service.folder import Folder, scratch
 from onelogin_connector.service.health import Health
 from onelogin_connector.service.letters import Letters
 from onelogin_connector.service.niceness import stand_aside
-from onelogin_connector.service.notices import Notices, notices_of
+from onelogin_connector.service.notices import Notices
 from onelogin_connector.service.pulling import Pull, required
 from onelogin_connector.service.queries import SETTLE_SECONDS, Queries, no_store
 from onelogin_connector.service.refills import Refills
@@ -101,7 +102,14 @@ class Service:
         self.collecting = Collecting(self)
         self.health = Health(self)
         self.queries = Queries(store, journal, self.deliveries, flush=self.health.flush)
-        self.notices: Notices = notices_of(self)
+        self.notices = Notices(
+            settings.alarms,
+            state.history,
+            self.alarms,
+            reach=Reach(settings.web.allow_private_hosts),
+            console_url=settings.web.public_url or "",
+            clock=clock,
+        )
         self.started_at = clock()
         self.new_secrets: list[tuple[str, str]] = []
         """Name and value of what was made at this start, to be shown once."""

@@ -5,11 +5,12 @@ An event's address is its time and its key. The key alone would name it; the tim
 passed over, where the key alone would read ten million.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
+
+from onelogin_connector.moments import text_of_us
 
 LONGEST_VALUE = 200
 """Characters of a value that can still be chosen as a filter; longer ones are no names."""
@@ -23,8 +24,6 @@ LISTED = f"""
     left(app_name, {LONGEST_VALUE + 1}), left(ipaddr, {LONGEST_VALUE + 1}), left(notes, {NOTE_CHARACTERS + 1}),
     connector, channel, way, twin_key IS NOT NULL, unconfirmed"""
 """The columns from which ``listed`` makes a row."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class EventRow(Struct, frozen=True):
@@ -71,10 +70,3 @@ def place_of(id: str) -> tuple[int, str] | None:
     if not (known and len(key) == 36 and sign.isascii() and sign.isdecimal() and len(sign) <= 17):
         return None
     return int(time), key
-
-
-def text_of_us(time_us: int) -> str:
-    """
-    Return microseconds since 1970 as RFC 3339 text.
-    """
-    return (EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
