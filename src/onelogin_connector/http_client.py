@@ -2,7 +2,7 @@
 The HTTP client with which a service is called.
 
 What holds for every call: redirects are not followed, so that no token goes anywhere else; the certificate is
-verified; cookies are neither kept nor sent; an answer is packed only in ways that were asked for.
+verified; cookies are neither kept nor sent.
 """
 
 from datetime import UTC
