@@ -120,8 +120,8 @@ def routes() -> str:
     """
     Return every address of the API with the role it needs.
     """
-    from onelogin_connector.web.api import ENDPOINTS
     from onelogin_connector.web.app import ENTRIES
+    from onelogin_connector.web.endpoints import ENDPOINTS
     from onelogin_connector.web.openapi import operations
 
     lines = ["| address | role | what it does |", "|---|---|---|"]

@@ -23,7 +23,8 @@ from unicodedata import normalize
 
 from msgspec import DecodeError, Struct, json
 
-from onelogin_connector.event import LAST_SECOND, Channel, Event, mended, parse_time_us, whole
+from onelogin_connector.event import Channel, Event
+from onelogin_connector.loose import LAST_SECOND, mended, parse_time_us, whole
 
 FINGERPRINT = (
     "event_type_id",

@@ -104,6 +104,19 @@ class Site:
         return str(made.json()["token"])
 
 
+def _sign_in(browser: Browser, data_dir: Path) -> dict[str, Any]:
+    """
+    Sign in by the one-time link of a program.
+    """
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((data_dir / "sign-in-link").read_text().strip())
+    page.wait_for_url("**/status")
+    state: dict[str, Any] = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture(scope="session")
 def browser_path() -> str:
     """
@@ -149,13 +162,26 @@ def signed_in(browser: Browser, site: Site) -> dict[str, Any]:
     """
     Sign in by the one-time link, and return what the browser keeps of it.
     """
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto((site.data_dir / "sign-in-link").read_text().strip())
-    page.wait_for_url("**/status")
-    state: dict[str, Any] = context.storage_state()
-    context.close()
-    return state
+    return _sign_in(browser, site.data_dir)
+
+
+@pytest.fixture(scope="module")
+def own(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """
+    Start a program of a module's own, where the hosts of this machine are allowed.
+    """
+    program = _of_acceptance().Program(tmp_path_factory.mktemp("own"))
+    program.start(settings='[web]\nallow_private_hosts = ["127.0.0.1"]\n')
+    yield program
+    program.kill()
+
+
+@pytest.fixture(scope="module")
+def signed_in_at_own(browser: Browser, own: Any) -> dict[str, Any]:
+    """
+    Sign in at the module's own program, and return what the browser keeps of it.
+    """
+    return _sign_in(browser, own.data_dir)
 
 
 @pytest.fixture
@@ -208,6 +234,14 @@ def page(window: Callable[..., Page], site: Site, signed_in: dict[str, Any]) -> 
     Open a window of somebody who is signed in as admin.
     """
     return window(storage_state=signed_in, base_url=site.url)
+
+
+@pytest.fixture
+def tab(window: Callable[..., Page], own: Any, signed_in_at_own: dict[str, Any]) -> Page:
+    """
+    Open a window of the admin of the module's own program.
+    """
+    return window(storage_state=signed_in_at_own, base_url=own.url)
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -69,44 +67,6 @@ def account() -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def own(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """
-    Start a program of our own, where the account's host is allowed.
-    """
-    spec = spec_from_file_location("starting", Path(__file__).parents[1] / "acceptance" / "conftest.py")
-    assert spec
-    assert spec.loader
-    starting = module_from_spec(spec)
-    spec.loader.exec_module(starting)
-    program = starting.Program(tmp_path_factory.mktemp("own"))
-    program.start(settings='[web]\nallow_private_hosts = ["127.0.0.1"]\n')
-    yield program
-    program.kill()
-
-
-@pytest.fixture(scope="module")
-def state(browser: Any, own: Any) -> Any:
-    """
-    Sign in once.
-    """
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto((own.data_dir / "sign-in-link").read_text().strip())
-    page.wait_for_url("**/status")
-    kept = context.storage_state()
-    context.close()
-    return kept
-
-
-@pytest.fixture
-def tab(window: Any, own: Any, state: Any) -> Any:
-    """
-    Open a window of the admin.
-    """
-    return window(storage_state=state, base_url=own.url)
 
 
 def fill(page: Any, name: str, url: str, secret: str, account: int) -> None:
@@ -196,11 +156,11 @@ def test_editing_keeps_the_secret_and_another_host_wants_it_again(tab, account):
     expect(tab.locator(".wrong")).to_contain_text("The stored secret was entered for")
 
 
-def test_without_script(window, own, state, account):
+def test_without_script(window, own, signed_in_at_own, account):
     """
     The form posts, the test of what is not saved opens beside it and is finished, saving leads to the result.
     """
-    page = window(storage_state=state, base_url=own.url, java_script_enabled=False)
+    page = window(storage_state=signed_in_at_own, base_url=own.url, java_script_enabled=False)
     page.goto("/connectors/new")
     fill(page, "Plain", account, "the-right-secret", 79)
     with page.context.expect_page() as opened:
@@ -216,11 +176,11 @@ def test_without_script(window, own, state, account):
     expect(page.locator(".flash")).to_contain_text("Connection successful")
 
 
-def test_a_session_that_ended_is_told_in_the_middle_of_a_form(bare_context, own, state, account):
+def test_a_session_that_ended_is_told_in_the_middle_of_a_form(bare_context, own, signed_in_at_own, account):
     """
     A test that is refused for it says so beside the form, which keeps what was entered; saving leads to the sign-in.
     """
-    tab = bare_context(storage_state=state, base_url=own.url).new_page()
+    tab = bare_context(storage_state=signed_in_at_own, base_url=own.url).new_page()
     tab.goto("/connectors/new")
     fill(tab, "Too late", account, "the-right-secret", 80)
     tab.context.clear_cookies()

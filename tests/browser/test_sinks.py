@@ -5,9 +5,7 @@ An admin makes a sink in a browser: the kind, its form, the live test, its first
 import asyncio
 import threading
 from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
 from playwright.sync_api import expect
@@ -55,44 +53,6 @@ def azure() -> Iterator[Azure]:
     """
     with Azure() as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def own(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """
-    Start a program of our own, where the simulated Azure is allowed.
-    """
-    spec = spec_from_file_location("starting", Path(__file__).parents[1] / "acceptance" / "conftest.py")
-    assert spec
-    assert spec.loader
-    starting = module_from_spec(spec)
-    spec.loader.exec_module(starting)
-    program = starting.Program(tmp_path_factory.mktemp("own"))
-    program.start(settings='[web]\nallow_private_hosts = ["127.0.0.1"]\n')
-    yield program
-    program.kill()
-
-
-@pytest.fixture(scope="module")
-def state(browser: Any, own: Any) -> Any:
-    """
-    Sign in once.
-    """
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto((own.data_dir / "sign-in-link").read_text().strip())
-    page.wait_for_url("**/status")
-    kept = context.storage_state()
-    context.close()
-    return kept
-
-
-@pytest.fixture
-def tab(window: Any, own: Any, state: Any) -> Any:
-    """
-    Open a window of the admin.
-    """
-    return window(storage_state=state, base_url=own.url)
 
 
 def test_from_the_kind_to_the_first_event(tab, own, azure):
@@ -163,11 +123,11 @@ def test_the_form_by_keyboard(tab, azure):
     tab.wait_for_url("**/sinks/by-keys")
 
 
-def test_without_script_nothing_is_missing(window, own, state, azure):
+def test_without_script_nothing_is_missing(window, own, signed_in_at_own, azure):
     """
     The form, its test and its choice of credentials work by HTML and style alone.
     """
-    page = window(storage_state=state, base_url=own.url, java_script_enabled=False)
+    page = window(storage_state=signed_in_at_own, base_url=own.url, java_script_enabled=False)
     page.goto("/sinks/new/logs_ingestion")
     page.get_by_label("Name", exact=False).first.fill("plain")
     page.get_by_label("Endpoint").fill(azure.url)

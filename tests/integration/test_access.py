@@ -13,9 +13,9 @@ import pytest
 from onelogin_connector.config import load
 from onelogin_connector.service import Service, build
 from onelogin_connector.web.access import Role
-from onelogin_connector.web.api import ENDPOINTS
 from onelogin_connector.web.app import ENTRIES, Gate, access_of, hosts_of, main_app
 from onelogin_connector.web.console.routes import Act, View
+from onelogin_connector.web.endpoints import ENDPOINTS
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ import pytest
 
 from onelogin_connector.config import load
 from onelogin_connector.errors import ConfigError, Unavailable
+from onelogin_connector.moments import text_of
 from onelogin_connector.service import build
 from onelogin_connector.service.fills import MOST_HOURS, Fills, FillState
-from onelogin_connector.service.report import text_of
 from onelogin_connector.simulator.account import Account
 from onelogin_connector.simulator.api import Api
 from onelogin_connector.simulator.company import Company

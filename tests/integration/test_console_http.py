@@ -18,11 +18,11 @@ from onelogin_connector.config import load
 from onelogin_connector.service import build
 from onelogin_connector.store.figures import Counted
 from onelogin_connector.web.access import Role
-from onelogin_connector.web.api import ENDPOINTS
 from onelogin_connector.web.app import ENTRIES
 from onelogin_connector.web.console.assets import Assets
 from onelogin_connector.web.console.base import FLASH_COOKIE
 from onelogin_connector.web.console.routes import Act, Download, View, routes
+from onelogin_connector.web.endpoints import ENDPOINTS
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from onelogin_connector.config import load
 from onelogin_connector.service import Service, build
 from onelogin_connector.sources.problems import KINDS
 from onelogin_connector.web.access import LINK_SECONDS, Access, Role
-from onelogin_connector.web.api import ENDPOINTS
 from onelogin_connector.web.app import access_of, control_app, main_app, webhook_app
+from onelogin_connector.web.endpoints import ENDPOINTS
 
 pytestmark = pytest.mark.anyio
 

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,22 @@ PACKAGE = "onelogin_connector"
 SOURCE = Path(onelogin_connector.__file__).parent
 
 FLOORS = [
-    {"breakage", "errors", "hiding", "kql", "marks", "reach", "retry", "setting", "status"},
+    {
+        "breakage",
+        "cause",
+        "errors",
+        "failures",
+        "hiding",
+        "http_client",
+        "kql",
+        "loose",
+        "marks",
+        "moments",
+        "reach",
+        "retry",
+        "setting",
+        "status",
+    },
     {"azure", "event", "onelogin"},
     {"formats", "identity", "matching", "simulator"},
     {"journal", "state", "store"},
@@ -104,6 +120,18 @@ def test_every_part_has_a_floor():
     assert parts <= set(FLOOR_OF), f"give these a floor: {sorted(parts - set(FLOOR_OF))}"
 
 
+def test_the_page_draws_the_floors_as_they_are():
+    """
+    The documentation names every part of the program, each on its own floor, the highest first.
+    """
+    page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text()
+    words = page.partition("## The floors")[2].split("```")[1].split()
+    parts = {name_of(path).split(".")[0] for path in MODULES} - {"", "__main__"}
+    drawn = [FLOOR_OF[word] for word in words if word in parts]
+    assert parts <= set(words)
+    assert drawn == sorted(drawn, reverse=True)
+
+
 def test_imports_point_down(module):
     """
     A module imports parts of its own floor or a lower one, never a higher one.
@@ -115,6 +143,35 @@ def test_imports_point_down(module):
         where = f"{module.relative_to(SOURCE)}:{line} imports {other}"
         assert FLOOR_OF[other] <= FLOOR_OF[part], f"{where}, which lies on a higher floor"
         assert other not in NOT_TOGETHER.get(part, ()), f"{where}; {part} must not know {other}"
+
+
+def modules_imported(path: Path) -> set[str]:
+    """
+    Return which modules of ours a module imports, by name, also those it imports for their types alone.
+    """
+    known = {f"{PACKAGE}.{name_of(each)}" for each in MODULES}
+    found = set()
+    for name, _ in imports(path):
+        words = name.split(".")
+        ends = (".".join(words[:end]) for end in range(len(words), 1, -1))
+        found.add(next((each.removeprefix(f"{PACKAGE}.") for each in ends if each in known), ""))
+    return found - {"", name_of(path)}
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    """
+    Within a floor, too, imports run in one direction; only parts of the service know the whole, by type.
+    """
+    graph = {name_of(path): modules_imported(path) for path in MODULES}
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph).prepare()
+    for name, imported in graph.items():
+        if name.startswith("service.") and name != "service.building":
+            imported.discard("service.service")
+    TopologicalSorter(graph).prepare()
+    graph["errors"].add("store.events")
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph).prepare()
 
 
 def test_the_package_itself_imports_nothing():

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onelogin_connector.azure.causes import OUTAGE, RATE_LIMIT, REFUSED, STRANGE, TRANSPORT, Api, Cause
+from onelogin_connector.azure.causes import OUTAGE, RATE_LIMIT, REFUSED, STRANGE, TRANSPORT, Api
 from onelogin_connector.azure.logs_ingestion import API
-from onelogin_connector.azure.posting import MOST_ANSWER_BYTES, Posting, http_date_seconds, said, wait_seconds
+from onelogin_connector.azure.posting import MOST_ANSWER_BYTES, Posting, said, wait_seconds
+from onelogin_connector.cause import Cause
 from onelogin_connector.errors import (
     ConfigError,
     ConnectorError,
@@ -25,7 +26,9 @@ from onelogin_connector.errors import (
     Unavailable,
 )
 from onelogin_connector.hiding import Hidden
+from onelogin_connector.http_client import http_date_seconds
 from onelogin_connector.setting import HttpUrl
+from unit.http_errors import raised_by_library
 
 NOW = 1_795_200_000.0
 SECRET = "70ce9bad5ec2e7aa"
@@ -155,14 +158,7 @@ def test_every_library_error_has_a_counterpart():
     No exception of the HTTP library is left without a case above, so a new one is noticed.
     """
     ours = {type(answer) for answer, _, _ in CASES if isinstance(answer, Exception)}
-    theirs = {
-        found
-        for name in httpx2.__all__
-        if isinstance(found := getattr(httpx2, name), type)
-        and issubclass(found, httpx2.TransportError | httpx2.InvalidURL | httpx2.DecodingError)
-    }
-    groups = {httpx2.TransportError, httpx2.TimeoutException, httpx2.NetworkError, httpx2.ProtocolError}
-    assert theirs - ours - groups == {httpx2.SSEError}  # event streams are not asked for
+    assert raised_by_library() - ours == {httpx2.SSEError}  # event streams are not asked for
 
 
 @pytest.mark.parametrize(

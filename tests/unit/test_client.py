@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized, Unavailable
-from onelogin_connector.event import parse_time_us
+from onelogin_connector.loose import parse_time_us
 from onelogin_connector.onelogin.client import EVENT_TYPES, EVENTS, USER_FIELDS, USERS
 from unit.answering import ACCESS_TOKEN, SUCCESS, TOKEN_PATH, Answering, enveloped, granted, listed, raw
 

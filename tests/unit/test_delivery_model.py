@@ -7,7 +7,6 @@ checkpoint as it is, and for what a crash would leave of it.
 """
 
 import asyncio
-from concurrent.futures import Future, ThreadPoolExecutor
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -19,22 +18,9 @@ from onelogin_connector.event import Kind
 from onelogin_connector.sinks.base import Limits
 from onelogin_connector.status import State
 from onelogin_connector.testing import FakeSink, MemoryJournal, Step, entry
+from unit.inline import Inline
 
 SKIPPED = b"s"
-
-
-class Inline(ThreadPoolExecutor):
-    """
-    Runs what a thread would do at once, so that a history can be repeated.
-    """
-
-    def submit(self, work, /, *arguments, **named):
-        future = Future()
-        try:
-            future.set_result(work(*arguments, **named))
-        except Exception as error:  # noqa: BLE001 - as a thread would
-            future.set_exception(error)
-        return future
 
 
 class CrashingJournal(MemoryJournal):

@@ -241,7 +241,7 @@ def test_every_route_is_described():
     """
     Each address that is served stands in the page of the API.
     """
-    from onelogin_connector.web.api import ENDPOINTS
+    from onelogin_connector.web.endpoints import ENDPOINTS
 
     text = TEXT[ROOT / "docs" / "api.md"]
     paths = {endpoint.path.replace(":int", "") for endpoint in ENDPOINTS}

@@ -12,21 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from onelogin_connector.errors import BadRecord
-from onelogin_connector.event import (
-    A_DAY_US,
-    LARGEST_RECORD_BYTES,
-    LAST_SECOND,
-    Channel,
-    Event,
-    Fields,
-    Flag,
-    Way,
-    mended,
-    native_text,
-    parse_time_us,
-    read,
-    whole,
-)
+from onelogin_connector.event import A_DAY_US, LARGEST_RECORD_BYTES, Channel, Event, Fields, Flag, Way, read
+from onelogin_connector.loose import LAST_SECOND, mended, native_text, parse_time_us, whole
 
 NOW_US = 1_795_000_000_000_000  # 2026-11-18 and some hours
 LAST_US = LAST_SECOND * 1_000_000

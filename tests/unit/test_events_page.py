@@ -12,11 +12,13 @@ from msgspec.json import encode
 
 from onelogin_connector.errors import ConfigError, Unavailable
 from onelogin_connector.event import Channel, Entry, Kind, Way
+from onelogin_connector.moments import text_of_us
 from onelogin_connector.onelogin import event_types
 from onelogin_connector.service.event_kql import KQL_COLUMNS, KQL_SEARCHED, kql_of, literal
-from onelogin_connector.service.events import Events, place_of, text_of_us
+from onelogin_connector.service.events import Events
 from onelogin_connector.store import Store
 from onelogin_connector.store.events import COLUMNS, SEARCHED, Filter
+from onelogin_connector.store.listed import place_of
 
 pytestmark = pytest.mark.anyio
 
@@ -137,7 +139,7 @@ def test_filter_list_and_kql_mean_the_same(hostile, data):
     store, rows = hostile.store, hostile.rows
     chosen = data.draw(filters(hostile))
     meant = {row["EventKey"] for row in rows if fits(row, chosen)}
-    assert {event.key for event in store.events.newest(chosen, 1_000)} == meant
+    assert {place_of(event.id)[1] for event in store.events.newest(chosen, 1_000)} == meant
     kql = kql_of(chosen, limit=1_000)
     found = store.query(f"{kql}\n| project EventKey").rows
     assert {key for (key,) in found} == meant, kql

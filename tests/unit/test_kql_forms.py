@@ -2,6 +2,8 @@
 The quicker forms of SQL: each finds what the library's own form finds.
 """
 
+import subprocess
+import sys
 from datetime import datetime, timedelta
 
 import duckdb
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from onelogin_connector import kql
 from onelogin_connector.kql import forms
-from onelogin_connector.kql.library import KqlUnsupportedError, ir, term_match_sql, translate
+from onelogin_connector.kql.library import LIBRARY_FORMS, KqlUnsupportedError, ir, term_match_sql, translate
 
 SCHEMA = {"T": {"t": "datetime", "d": "timespan", "s": "string", "j": "dynamic"}}
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as the database has it
@@ -78,7 +80,7 @@ def test_a_span_in_a_column_is_taken_as_before(database):
     What is not known to be a span is binned as the library does it.
     """
     found = asked(database, "T | project b = bin(d, 1h)", "d", timedelta(hours=3, minutes=5))
-    library = forms._LIBRARY_BIN["bin"](_bin_of("d", "1h"))
+    library = LIBRARY_FORMS["bin"](_bin_of("d", "1h"))
     assert found == database.execute(f"SELECT {library} FROM T").fetchall()
 
 
@@ -87,7 +89,7 @@ def test_a_bin_of_no_width_is_left_to_the_library():
     Nothing divides by zero that did not before.
     """
     node = _bin_of("t", "0s")
-    assert forms._bin(node) == forms._LIBRARY_BIN["bin"](node)
+    assert forms._bin(node) == LIBRARY_FORMS["bin"](node)
 
 
 @pytest.mark.parametrize("width", ["1tick", "15ticks", "-1h"])
@@ -141,3 +143,36 @@ def test_a_dynamic_column_is_searched_as_before(database):
     """
     assert asked(database, "T | where j has 'expired' | count", "j", '"Password EXPIRED"') == [(1,)]
     assert asked(database, "T | where j has 'expired' | count", "j", '"expiredx"') == [(0,)]
+
+
+def test_others_get_the_library_as_it_is():
+    """
+    Before our first query, after it and beside it, what another asks of the library is the library's own SQL.
+    """
+    code = """
+import threading
+from duckdb_kql import lower, translate
+text = "T | where s has 'password' | extend b = bin(t, 1h), c = strcat(s, 'x'), r = replace_string(s, 'a', 'bb')"
+schema = {"T": ["t", "s"]}
+def plain():
+    return translate.to_sql(lower.lower(text), schema), translate.to_sql(lower.lower("range n from 1 to 9 step 1"), {})
+before = plain()
+from onelogin_connector import kql
+from onelogin_connector.kql import own_forms
+def ours():
+    return kql.compile(text, {"T": {"t": "datetime", "s": "string"}}).sql
+first = ours()
+assert plain() == before, "after"
+found = []
+with own_forms.in_force():
+    thread = threading.Thread(target=lambda: found.append(plain()))
+    thread.start()
+    thread.join()
+    assert plain() != before, "within"
+assert found == [before], "beside"
+assert "contains(lower(" in first and "error(" in first and "time_bucket(to_microseconds" in first
+assert not any(mark in sql for sql in before for mark in ("contains(lower(", "error(", "time_bucket(to_micro"))
+assert ours() == first
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert not done.stderr

@@ -8,7 +8,6 @@ and after, and also where the loop is stopped and begun anew. A lost answer cost
 import asyncio
 import json
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -29,6 +28,7 @@ from onelogin_connector.simulator.azure.wire import Wire
 from onelogin_connector.sinks.logs_ingestion import LogsIngestion, RuleId, Settings
 from onelogin_connector.status import State
 from onelogin_connector.testing import MemoryJournal, entry
+from unit.inline import Inline
 
 URL = HttpUrl("http://127.0.0.1:9")
 POISON = "poison-7f3a"
@@ -63,20 +63,6 @@ UNCLEAR = [
     Fault(trouble=Trouble.LOST_ANSWER, where=HERE, times=1),
     Fault(trouble=Trouble.LATE_ANSWER, where=HERE, times=1, skip=1),
 ]
-
-
-class Inline(ThreadPoolExecutor):
-    """
-    Runs what a thread would do at once, so that a history can be repeated.
-    """
-
-    def submit(self, work, /, *arguments, **named):
-        future = Future()
-        try:
-            future.set_result(work(*arguments, **named))
-        except Exception as error:  # noqa: BLE001 - as a thread would
-            future.set_exception(error)
-        return future
 
 
 class World:

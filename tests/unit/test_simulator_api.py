@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.event import parse_time_us
+from onelogin_connector.loose import parse_time_us
 from onelogin_connector.simulator.account import Account
 from onelogin_connector.simulator.api import Api
 from onelogin_connector.simulator.company import HOUR_US, NUMBERS_PER_HOUR, Company

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from onelogin_connector.simulator.azure.api import Api
 from onelogin_connector.simulator.azure.subscription import RULE_ID, STATIC_TOKEN, Subscription
-from onelogin_connector.simulator.azure.trouble import Endpoint, Fault, Faults, Trouble
+from onelogin_connector.simulator.azure.trouble import Endpoint, Fault, Trouble
+from onelogin_connector.simulator.faults import Faults
 from onelogin_connector.simulator.serving import bind, serving
 from unit.azure_caller import NOW, Caller
 
@@ -196,10 +197,10 @@ def test_faults_queue_up(plan, calls):
     """
     Each skips and lasts its number of calls, oldest first, and none is met twice.
     """
-    faults = Faults(clock=lambda: NOW)
+    faults = Faults[Fault](clock=lambda: NOW)
     for number, (skip, times) in enumerate(plan):
         faults.add(Fault(trouble=Trouble.STATUS, skip=skip, times=times, status=500 + number))
-    met = [faults.next(Endpoint.INGESTION, b"") for _ in range(calls)]
+    met = [faults.next(lambda each: each.fits(Endpoint.INGESTION, b"")) for _ in range(calls)]
     for number, (_, times) in enumerate(plan):
         places = [at for at, fault in enumerate(met) if fault and fault.status == 500 + number]
         assert len(places) <= times

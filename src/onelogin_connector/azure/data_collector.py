@@ -8,8 +8,9 @@ record can never hold up all others for ever.
 
 from types import MappingProxyType
 
-from onelogin_connector.azure.causes import Api, Cause
+from onelogin_connector.azure.causes import Api
 from onelogin_connector.azure.signature import PATH
+from onelogin_connector.cause import Cause
 from onelogin_connector.errors import ConfigError, Refused, TooLarge, Unauthorized
 
 TARGET = f"{PATH}?api-version=2016-04-01"

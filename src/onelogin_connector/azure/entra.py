@@ -15,9 +15,10 @@ from httpx2 import AsyncBaseTransport
 from msgspec import DecodeError, Struct
 from msgspec.json import decode
 
-from onelogin_connector.azure.causes import OUTAGE, STRANGE, Api, Cause, cause_of, error_of
+from onelogin_connector.azure.causes import OUTAGE, STRANGE, Api, cause_of
 from onelogin_connector.azure.posting import Posting
 from onelogin_connector.azure.tokens import Granted
+from onelogin_connector.cause import Cause, error_of
 from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized
 from onelogin_connector.hiding import Hidden
 from onelogin_connector.reach import Reach
@@ -162,7 +163,7 @@ class DirectIssuer:
             raise self._refused(reply.body, seen)
         cause = cause_of(self._posting.api, reply.status, "")
         if cause is not None:
-            raise error_of(cause, seen, wait_seconds=reply.wait_seconds)
+            raise error_of(cause, seen, after_seconds=reply.wait_seconds)
         try:
             granted = decode(reply.body, type=_Granted)
         except (DecodeError, UnicodeDecodeError):

@@ -24,10 +24,10 @@ from azure.identity import (
     WorkloadIdentityCredential,
 )
 
-from onelogin_connector.azure.causes import Cause, error_of
 from onelogin_connector.azure.clouds import Cloud
 from onelogin_connector.azure.entra import NOT_ACCEPTED, refusal_of
 from onelogin_connector.azure.tokens import Granted
+from onelogin_connector.cause import Cause, error_of
 from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized
 from onelogin_connector.hiding import Hidden
 from onelogin_connector.setting import Secret

@@ -17,7 +17,8 @@ from uuid import UUID
 from isal import igzip
 from msgspec import Struct
 
-from onelogin_connector.azure.causes import Api, Cause
+from onelogin_connector.azure.causes import Api
+from onelogin_connector.cause import Cause
 from onelogin_connector.errors import ConfigError, Refused, TooLarge, Unauthorized
 
 LARGEST_CALL_BYTES = 1_048_576

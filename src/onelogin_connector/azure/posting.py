@@ -1,18 +1,15 @@
 """
 One POST to a service of Azure, and what its answer means.
 
-What holds for every post: it goes to the given address and nowhere else; redirects are not followed; the
-certificate is verified; cookies are neither kept nor sent; the whole call has a time limit, and of the answer a few
-KiB are read. Whatever comes back ends as a success or as one error of the program's tree, by the table of the
-API's causes. A library's exception never passes: its text may repeat what was sent, so it is replaced, not chained.
+What holds for every post beside what ``http_client`` says: it goes to the given address and nowhere else; the whole
+call has a time limit, and of the answer a few KiB are read. Whatever comes back ends as a success or as one error of
+the program's tree, by the table of the API's causes. A library's exception never passes: its text may repeat what
+was sent, so it is replaced, not chained.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import ceil
 from re import compile as pattern
 from time import monotonic, time
@@ -23,20 +20,19 @@ import httpx2
 from msgspec import DecodeError, Struct
 from msgspec.json import decode
 
-from onelogin_connector import __version__
-from onelogin_connector.azure.causes import STRANGE, TRANSPORT, Api, cause_of, error_of
+from onelogin_connector.azure.causes import STRANGE, TRANSPORT, Api, cause_of
 from onelogin_connector.breakage import breakage
+from onelogin_connector.cause import error_of
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.hiding import Hidden
+from onelogin_connector.http_client import ProxyAddressError, http_client, http_date_seconds
 from onelogin_connector.reach import Reach
-from onelogin_connector.setting import HttpUrl, is_loopback
+from onelogin_connector.setting import HttpUrl
 
 logger = logging.getLogger(__name__)
 
 MOST_ANSWER_BYTES = 64 << 10  # a success is empty, and enough for any error's text
 TOTAL_SECONDS = 60.0
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 30.0  # the service answers within a second or two, or not at all
 LONGEST_WAIT_SECONDS = 3_600.0  # a longer wish is looked at again after an hour
 _CODE = pattern(r"[A-Za-z0-9_.-]{1,80}")
 _NUMBER = pattern(r"[0-9]{1,30}(\.[0-9]{1,30})?")
@@ -140,7 +136,7 @@ class Posting:
         raise error_of(
             cause,
             "; ".join([*seen, about] if about else seen),
-            wait_seconds=reply.wait_seconds,
+            after_seconds=reply.wait_seconds,
             records=records,
         )
 
@@ -187,27 +183,17 @@ class Posting:
         Make the client at the first post: it belongs to the event loop in which it is used.
         """
         if self._http is None:
-            trust_env = self._trust_env and not is_loopback(urlsplit(self.origin).hostname or "")
-            limits = httpx2.Limits(max_connections=4, max_keepalive_connections=2)
             try:
-                self._http = httpx2.AsyncClient(
+                self._http = http_client(
+                    self.origin,
                     transport=self._transport,
-                    trust_env=trust_env,
-                    follow_redirects=False,
-                    timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-                    limits=limits,
-                    cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-                    headers={
-                        "user-agent": f"onelogin-connector/{__version__}",
-                        "accept": "application/json",
-                        "accept-encoding": "identity",
-                    },
+                    trust_env=self._trust_env,
+                    reach=self._reach,
+                    connections=4,
+                    packing="identity",
                 )
-            except (ValueError, httpx2.InvalidURL, ImportError):
-                # the text of the original holds the proxy's address, maybe with a password
+            except ProxyAddressError:
                 raise error_of(TRANSPORT["proxy-address"], "") from None
-            if self._reach is not None and self._transport is None:
-                self._reach.guard(self._http, trust_env=trust_env, limits=limits)
         return self._http
 
     async def _body(self, answer: httpx2.Response) -> bytes:
@@ -287,15 +273,3 @@ def wait_seconds(text: str, now: float) -> float | None:
         return min(float(text), LONGEST_WAIT_SECONDS)
     moment = http_date_seconds(text)
     return None if moment is None else min(max(0.0, float(ceil(moment - now))), LONGEST_WAIT_SECONDS)
-
-
-def http_date_seconds(text: str) -> float | None:
-    """
-    Read a date as HTTP writes it, as Unix seconds; None if it is none.
-    """
-    try:
-        moment = parsedate_to_datetime(text)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError, OSError):
-        return None
-    return seconds if 0 < seconds < 2**32 else None

@@ -258,7 +258,7 @@ def _sink(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
     sink = _command(flags, commands, "sink", "pause or resume a sink, or settle what it is owed")
     what = sink.add_subparsers(dest="what", metavar="pause|resume|refill|waive", required=True)
     for name, text in (
-        ("pause", "send it nothing until it is resumed or the service starts again"),
+        ("pause", "send it nothing until it is resumed, over restarts too"),
         ("resume", "go on at once, also out of a wait between attempts"),
         ("refill", "send it what it is owed, from the local store"),
         ("waive", "give up what it is owed; counted as skipped"),

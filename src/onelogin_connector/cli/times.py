@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from re import fullmatch
 from time import time
 
-from onelogin_connector.event import parse_time_us
+from onelogin_connector.loose import parse_time_us
 
 SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 

@@ -27,9 +27,9 @@ from re import IGNORECASE
 from re import compile as pattern
 from typing import Any
 
-from onelogin_connector.event import parse_time_us, whole
 from onelogin_connector.formats.fields import NUMBERS, TEXTS, Reading, as_json, as_text
 from onelogin_connector.formats.onelogin_cl import LEGACY, iso_time, timestamp_text
+from onelogin_connector.loose import parse_time_us, whole
 
 TIME_FIELD = "event_time"
 """The property that names an event's time; the service calls its column ``event_time_t``."""

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import DecodeError, MsgspecError, Raw, Struct
 from msgspec.json import Decoder, encode
 
-from onelogin_connector.event import mended, whole
+from onelogin_connector.loose import mended, whole
 
 TEXTS = (
     "event_timestamp",

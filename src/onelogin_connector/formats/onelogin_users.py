@@ -10,9 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from onelogin_connector.event import parse_time_us, whole
 from onelogin_connector.formats.fields import as_text, members
 from onelogin_connector.formats.onelogin_cl import iso_time
+from onelogin_connector.loose import parse_time_us, whole
 
 USERS_TABLE = "OneLoginUsersV2_CL"
 LARGEST_NUMBER = 2**63 - 1

@@ -4,16 +4,16 @@ What keeps a short query from becoming an endless one.
 DuckDB cannot stop a function between two rows of a chunk (2048 rows), and what functions write into a chunk
 is not counted by its memory limit. So everything that makes much out of little is bounded here, before it
 is made: repeated and joined texts, JSON made of JSON, generated rows, and ``let`` put into ``let``, which
-doubles the SQL each time. The library ``duckdb-kql`` has no such bounds; ours are set around its own
-functions when this module is imported, once for the process.
+doubles the SQL each time. The library ``duckdb-kql`` has no such bounds.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import Any
 
 from onelogin_connector.errors import QueryError
-from onelogin_connector.kql.library import KqlUnsupportedError, ir, translate
+from onelogin_connector.kql.library import LIBRARY_FORMS, Form, KqlUnsupportedError, ir, translate
 
 MOST_REPEATS = 1_024
 """Of ``strrep``; Kusto has the same bound."""
@@ -46,7 +46,6 @@ GROWING = frozenset({"strcat", "strcat_delim", "strcat_array", "strrep", "replac
 _LIMIT = "9007199254740881"
 """Stands in the SQL where the longest text goes, which is known only when all of the query is."""
 _LIMIT_OF = f"({_LIMIT} // {{}})"
-_Form = Callable[[ir.FunctionCall], str | None]
 
 
 class TooLargeQuery(QueryError):
@@ -73,7 +72,7 @@ def check_tree(tree: ir.Query) -> None:
         if parts_known:
             sizes[id(node)] = 1 + sum(sizes.get(id(part), 1) for part in parts)
             if sizes[id(node)] > LARGEST_TREE:
-                raise _too_large()
+                raise too_large()
         else:
             waiting.append((node, True))
             waiting.extend((part, False) for part in parts)
@@ -100,7 +99,7 @@ def within(sql: str, calls: list[ir.FunctionCall]) -> str:
         QueryError: The SQL is too long, or puts too many texts together.
     """
     if len(sql) > LARGEST_SQL:
-        raise _too_large()
+        raise too_large()
     shares = sum(map(_share, calls))
     if shares > MOST_WRITING:
         raise TooLargeQuery(
@@ -118,7 +117,10 @@ def _share(call: ir.FunctionCall) -> int:
     return max(1, sum(not isinstance(argument, ir.Literal) for argument in call.args))
 
 
-def _too_large() -> TooLargeQuery:
+def too_large() -> TooLargeQuery:
+    """
+    Make what is raised where parts double each other.
+    """
     return TooLargeQuery(
         "The query becomes too large when its parts are put together.",
         action="A let that is used several times in another let doubles each time; use extend for it.",
@@ -128,7 +130,7 @@ def _too_large() -> TooLargeQuery:
 def _repeat(node: ir.FunctionCall) -> str | None:
     if len(node.args) != 2:
         return None
-    text, count = map(_expression, node.args)
+    text, count = map(translate.render_expr, node.args)
     times = f"least(_v.n, {MOST_REPEATS})"
     # checked in the argument of repeat, and so before anything is repeated
     return (
@@ -140,7 +142,7 @@ def _repeat(node: ir.FunctionCall) -> str | None:
 def _replace(node: ir.FunctionCall) -> str | None:
     if len(node.args) != 3:
         return None
-    text, old, new = map(_expression, node.args)
+    text, old, new = map(translate.render_expr, node.args)
     # at most there is the new text in each place; a text that is no longer than the old one makes nothing longer
     longer = "strlen(_v.n) > strlen(_v.o) AND (strlen(_v.t) // greatest(strlen(_v.o), 1) + 1)"
     return (
@@ -153,7 +155,7 @@ def _replace(node: ir.FunctionCall) -> str | None:
 def _replace_regex(node: ir.FunctionCall) -> str | None:
     if len(node.args) != 3:
         return None
-    text, old, new = map(_expression, node.args)
+    text, old, new = map(translate.render_expr, node.args)
     if not isinstance(node.args[1], ir.Literal) or not isinstance(node.args[2], ir.Literal):
         raise KqlUnsupportedError(
             "function:replace_regex", hint="its expression and its replacement must be written as texts"
@@ -167,14 +169,14 @@ def _replace_regex(node: ir.FunctionCall) -> str | None:
 
 
 def _countof(node: ir.FunctionCall) -> str | None:
-    sql = _forms["countof"](node)
+    sql = LIBRARY_FORMS["countof"](node)
     if not node.args or sql is None:
         return sql
-    long = f"length(CAST({_expression(node.args[0])} AS VARCHAR)) > {LONGEST_SEARCHED}"
+    long = f"length(CAST({translate.render_expr(node.args[0])} AS VARCHAR)) > {LONGEST_SEARCHED}"
     return f"CASE WHEN {long} THEN CAST(error('{SEARCH_MARK}') AS BIGINT) ELSE {sql} END"
 
 
-def _checked(name: str) -> _Form:
+def _checked(name: str) -> Form:
     """
     Return the form of a function whose result is looked at when it is there: that of parts within bounds.
     """
@@ -185,7 +187,7 @@ def _checked(name: str) -> _Form:
             if not isinstance(delimiter, ir.Literal) or len(str(delimiter.value)) > LONGEST_DELIMITER:
                 hint = f"its delimiter must be a text of at most {LONGEST_DELIMITER} letters"
                 raise KqlUnsupportedError(f"function:{name}", hint=hint)
-        sql = _forms[name](node)
+        sql = LIBRARY_FORMS[name](node)
         if sql is None:
             return None
         long = f"strlen(CAST(_v AS VARCHAR)) > {_LIMIT}"
@@ -196,19 +198,12 @@ def _checked(name: str) -> _Form:
     return rendered
 
 
-def _expression(node: Any) -> str:
-    sql = str(_library_expression(node))
-    if len(sql) > LARGEST_SQL:
-        raise _too_large()
-    return sql
-
-
-def _range(source: ir.RangeSource) -> str:
+def render_range(source: ir.RangeSource) -> str:
     """
     Give a range whose number of rows is looked at before they are made.
     """
     bounds = (source.start, source.stop, source.step)
-    rendered = [_expression(bound) for bound in bounds]
+    rendered = [translate.render_expr(bound) for bound in bounds]
     is_time, is_span = translate._is_datetime_expr, translate._is_timespan_expr  # noqa: SLF001
     if any(is_time(bound) or is_span(bound) for bound in bounds):
         start, stop, step = (f"CAST(epoch_us({bound}) AS DOUBLE)" for bound in rendered)
@@ -221,15 +216,14 @@ def _range(source: ir.RangeSource) -> str:
     return f'SELECT UNNEST(generate_series({first}, {rendered[1]}, {rendered[2]})) AS "{name}"'
 
 
-_forms = dict(translate._SPECIAL_FORMS)  # noqa: SLF001
-_library_expression = translate.render_expr
-_OWN: dict[str, _Form] = {
-    "strrep": _repeat,
-    "replace": _replace,
-    "replace_string": _replace,
-    "replace_regex": _replace_regex,
-    "countof": _countof,
-}
-translate._SPECIAL_FORMS.update({name: _checked(name) for name in GROWING - _OWN.keys()} | _OWN)  # noqa: SLF001
-translate.render_expr = _expression
-translate.render_range = _range
+FORMS: Mapping[str, Form] = MappingProxyType(
+    {
+        **{name: _checked(name) for name in GROWING},
+        "strrep": _repeat,
+        "replace": _replace,
+        "replace_string": _replace,
+        "replace_regex": _replace_regex,
+        "countof": _countof,
+    }
+)
+"""Function → its SQL within bounds."""

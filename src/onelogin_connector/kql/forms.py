@@ -3,12 +3,14 @@ What DuckDB runs several times as fast in another form, with the same results.
 
 The library rounds times down by way of doubles and time zones, row by row; here it is done in whole microseconds. A
 word is looked for by a regular expression in every row; here only in rows whose text holds its letters, which DuckDB
-finds once per distinct value. Both are set around the library's own functions when this module is imported.
+finds once per distinct value.
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from onelogin_connector.kql.library import ir, term_match_sql, ticks, translate
+from onelogin_connector.kql.library import LIBRARY_FORMS, Form, ir, term_match_sql, ticks, translate
 
 TICKS_A_MICROSECOND = 10
 SHORTEST_PIECE = 2
@@ -22,7 +24,7 @@ _PIECES = re.compile(r"[a-jl-rt-zA-JL-RT-Z0-9]+")
 def _bin(node: ir.FunctionCall) -> str | None:
     width_us = _width_us(node)
     if width_us is None:
-        return _LIBRARY_BIN[node.name.lower()](node)
+        return LIBRARY_FORMS[node.name.lower()](node)
     # by way of epoch_us, which also takes a timespan in a column; its type is not known here
     value = f"make_timestamp(epoch_us({translate.render_expr(node.args[0])}))"
     return f"time_bucket(to_microseconds({width_us}), {value}, TIMESTAMP '1970-01-01')"
@@ -46,9 +48,12 @@ def _width_us(node: ir.FunctionCall) -> int | None:
     return found // TICKS_A_MICROSECOND if found > 0 and found % TICKS_A_MICROSECOND == 0 else None
 
 
-def _term_match(
+def term_match(
     haystack: str, needle: str, *, case_sensitive: bool = False, needle_text: str | None = None, **edges: bool
 ) -> str:
+    """
+    Return a test whether a text holds a word; what it takes is what the library's own takes.
+    """
     sql: str = term_match_sql(
         haystack, needle, case_sensitive=case_sensitive, needle_text=needle_text, **edges
     )
@@ -61,6 +66,5 @@ def _term_match(
     return f"CASE WHEN NOT contains(lower(CAST({haystack} AS VARCHAR)), '{piece}') THEN FALSE ELSE {sql} END"
 
 
-_LIBRARY_BIN = {name: translate._SPECIAL_FORMS[name] for name in ("bin", "floor")}  # noqa: SLF001
-translate._SPECIAL_FORMS.update(dict.fromkeys(_LIBRARY_BIN, _bin))  # noqa: SLF001
-setattr(translate, "term_match_sql", _term_match)  # noqa: B010 - it exports it to nobody
+FORMS: Mapping[str, Form] = MappingProxyType({"bin": _bin, "floor": _bin})
+"""Function → its quicker SQL."""

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from onelogin_connector.errors import QueryError
-from onelogin_connector.kql import bounds, forms, messages, optional  # noqa: F401 - forms sets itself around the library
+from onelogin_connector.kql import bounds, messages, optional, own_forms
 from onelogin_connector.kql.library import (
     CLOCK_SLOT,
     KqlError,
@@ -31,6 +31,7 @@ SOURCES = (ir.DataTable, ir.PrintSource, ir.RangeSource)
 """Where rows may come from apart from tables: what the query itself writes down."""
 
 
+@own_forms.in_force()
 def translate(text: str, schema: Schema) -> Compiled:
     """
     Translate a query whose size is within bounds.

@@ -1,27 +1,13 @@
 """
 Everything that can go wrong between this program and OneLogin: what it means, and what a person does about it.
 
-Each cause is one row of the table in ``docs/onelogin-api.md``. A message is the row's meaning, followed by what
-was seen this time in brackets.
+Each cause is one row of the table in ``docs/onelogin-api.md``.
 """
 
 from types import MappingProxyType
 
-from msgspec import Struct
-
-from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized, Unavailable
-
-
-class Cause(Struct, frozen=True):
-    """
-    One kind of trouble.
-    """
-
-    meaning: str
-    action: str
-    error: type[ConnectorError] = Unavailable
-    """The branch of the tree: what the program does next."""
-
+from onelogin_connector.cause import Cause, error_of, on_the_way
+from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized
 
 CAUSES = MappingProxyType(
     {
@@ -31,49 +17,23 @@ CAUSES = MappingProxyType(
             "Set the connector's domain, as acme.onelogin.com; api_url is for simulators and other hosts.",
             ConfigError,
         ),
-        "proxy-address": Cause(
-            "The address of the proxy cannot be used.",
-            "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY; it has the form http://host:port.",
-            ConfigError,
-        ),
         "incomplete": Cause(
             "The client id or the client secret is empty, or holds a blank or another character that none has.",
             "Copy both anew from OneLogin, under Developers > API Credentials, without line breaks or quotes.",
             ConfigError,
         ),
         # network
-        "name": Cause(
-            "The host's name is not known.",
-            "Compare the domain with the address at which OneLogin is administered, then look at this machine's "
+        **on_the_way(
+            "OneLogin",
+            health="OneLogin's status page",
+            name="Compare the domain with the address at which OneLogin is administered, then look at this machine's "
             "name server.",
-        ),
-        "private": Cause(
-            "The host lies in a private network, where the console may not send anything.",
-            "Use the public address of the OneLogin account; if a host of your own is meant, list it in "
-            "allow_private_hosts under [web].",
-            ConfigError,
-        ),
-        "connection": Cause(
-            "No connection could be made.",
-            "Let this machine reach the host by https (port 443): look at firewall, routing and HTTPS_PROXY.",
-        ),
-        "certificate": Cause(
-            "The host could not prove who it is.",
-            "If a proxy of yours looks into TLS, name its certificate authority with SSL_CERT_FILE; if none does, "
-            "somebody else answers. Look at this machine's date too.",
-        ),
-        "proxy": Cause(
-            "The proxy refused.",
-            "Look at HTTPS_PROXY (with user and password, if it wants them), and let the proxy pass the host; "
-            "NO_PROXY goes around it.",
-        ),
-        "timeout": Cause(
-            "No complete answer came in time.",
-            "It is tried again. If it stays so, look at the network, the proxy, and OneLogin's status page.",
-        ),
-        "broken": Cause(
-            "The connection broke, or what came over it is no HTTP.",
-            "It is tried again. If it stays so, look at the proxy between this machine and OneLogin.",
+            private=Cause(
+                "The host lies in a private network, where the console may not send anything.",
+                "Use the public address of the OneLogin account; if a host of your own is meant, list it in "
+                "allow_private_hosts under [web].",
+                ConfigError,
+            ),
         ),
         # authentication
         "no-account": Cause(
@@ -166,10 +126,6 @@ def trouble(cause: str, seen: str = "", *, after_seconds: float | None = None) -
         seen: What was seen this time; nothing secret, and no text of the other side that was not cleaned.
         after_seconds: The wait before the next try, where one is known.
     """
-    known = CAUSES[cause]
-    message = f"{known.meaning} ({seen})" if seen else known.meaning
-    error = known.error(message, action=known.action)
+    error = error_of(CAUSES[cause], seen, after_seconds=after_seconds)
     error.code = cause
-    if isinstance(error, Unavailable):
-        error.after_seconds = after_seconds
     return error

@@ -14,7 +14,8 @@ from msgspec import DecodeError
 from msgspec.json import decode
 
 from onelogin_connector.errors import BadRecord, ConnectorError
-from onelogin_connector.event import Way, parse_time_us, read
+from onelogin_connector.event import Way, read
+from onelogin_connector.loose import parse_time_us
 from onelogin_connector.onelogin.causes import trouble
 from onelogin_connector.onelogin.pages import EVENTS, Page, events_page, events_query
 from onelogin_connector.onelogin.session import Session

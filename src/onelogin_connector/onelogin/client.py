@@ -17,13 +17,14 @@ import httpx2
 
 from onelogin_connector.errors import Unavailable
 from onelogin_connector.hiding import Hidden
+from onelogin_connector.http_client import ProxyAddressError, http_client
 from onelogin_connector.onelogin import pages
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.causes import trouble
 from onelogin_connector.onelogin.checking import Checking, silent
 from onelogin_connector.onelogin.pages import EVENTS, MOST_A_PAGE, Page
 from onelogin_connector.onelogin.session import Session
-from onelogin_connector.onelogin.wire import TOTAL_SECONDS, Wire, http_client
+from onelogin_connector.onelogin.wire import TOTAL_SECONDS, Wire
 from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, Secret
 from onelogin_connector.status import Stage
@@ -94,7 +95,12 @@ class OneLogin:
         self.calls: Counter[tuple[str, int]] = Counter()
         """Path and status → calls so far; the status is 0 where no whole answer came."""
         self.budget = budget
-        self._http = http_client(url, transport, trust_env=trust_env, reach=reach)
+        try:
+            self._http = http_client(
+                url, transport=transport, trust_env=trust_env, reach=reach, connections=8, packing="gzip"
+            )
+        except ProxyAddressError:
+            raise trouble("proxy-address") from None
         self._hidden = Hidden(identity.reveal(), client_secret.reveal(), quotes=quotes)
         self._wire = Wire(self._http, url, budget, self.calls, self._hidden, total_seconds=total_seconds)
         self._credential = (identity, client_secret)

@@ -16,8 +16,9 @@ from msgspec.json import decode
 
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.hiding import Hidden
+from onelogin_connector.http_client import http_date_seconds
 from onelogin_connector.onelogin.causes import trouble
-from onelogin_connector.onelogin.wire import Reply, Wire, http_date_us
+from onelogin_connector.onelogin.wire import Reply, Wire
 
 UNREADABLE = (DecodeError, RecursionError, UnicodeDecodeError)
 NEVER = frozenset({400, 404, 405, 406, 410, 413, 414, 415, 422, 431})
@@ -184,8 +185,8 @@ def _seconds(text: str, here: float) -> float | None:
     if text.isascii() and text.isdecimal() and len(text) < 16:
         number = float(text)
         return ceil(number - here) if number > EPOCHS else number
-    moment_us = http_date_us(text)
-    return None if moment_us is None else ceil(moment_us / 1_000_000 - here)
+    moment = http_date_seconds(text)
+    return None if moment is None else ceil(moment - here)
 
 
 def _host(location: str, hidden: Hidden) -> str:

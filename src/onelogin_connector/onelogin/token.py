@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.json import decode
 
 from onelogin_connector.errors import ConfigError, Unauthorized
-from onelogin_connector.event import parse_time_us
+from onelogin_connector.loose import parse_time_us
 from onelogin_connector.onelogin import replies
 from onelogin_connector.onelogin.causes import trouble
 from onelogin_connector.onelogin.pages import whole_number

@@ -1,19 +1,15 @@
 """
 One call to OneLogin: send a request, and bring back whatever came, as a reply or as an error of ours.
 
-What holds for every call: it goes to the configured host and nowhere else; redirects are not followed; the
-certificate is verified; cookies are neither kept nor sent; the whole call has a time limit, and the reply's body a
-size limit, after unpacking too. A library's exception never passes: its text may repeat what the other side
-sent, so it is replaced, not chained.
+What holds for every call beside what ``http_client`` says: it goes to the configured host and nowhere else; the
+whole call has a time limit, and the reply's body a size limit, after unpacking too. A library's exception never
+passes: its text may repeat what the other side sent, so it is replaced, not chained.
 """
 
 import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from re import fullmatch
 from time import monotonic
 from urllib.parse import quote as quoted
@@ -22,22 +18,19 @@ from urllib.parse import urlencode, urlsplit
 import httpx2
 from msgspec import Struct
 
-from onelogin_connector import __version__
 from onelogin_connector.breakage import breakage
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.hiding import Hidden
+from onelogin_connector.http_client import http_date_seconds
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.causes import trouble
-from onelogin_connector.reach import Reach
-from onelogin_connector.setting import HttpUrl, is_loopback
+from onelogin_connector.setting import HttpUrl
 
 logger = logging.getLogger(__name__)
 
 MOST_BODY_BYTES = 32 << 20  # 50 events have some 100 KB; a record beyond 1 MB is refused later in any case
 MOST_ERROR_BYTES = 64 << 10  # enough for any error's text
 TOTAL_SECONDS = 60.0
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 30.0
 NO_ANSWER = 0
 """Stands for the status in ``calls`` where no whole answer came."""
 
@@ -61,66 +54,8 @@ class Reply(Struct, frozen=True):
         """
         The server's time, in microseconds since 1970; None if it did not say.
         """
-        return http_date_us(self.headers.get("date", ""))
-
-
-def http_date_us(text: str) -> int | None:
-    """
-    Read a date as HTTP writes it; None if it is none.
-    """
-    try:
-        moment = parsedate_to_datetime(text)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError, OSError):
-        return None
-    return int(seconds) * 1_000_000 if 0 < seconds < 2**32 else None
-
-
-def http_client(
-    api_url: str,
-    transport: httpx2.AsyncBaseTransport | None,
-    *,
-    trust_env: bool,
-    reach: Reach | None = None,
-) -> httpx2.AsyncClient:
-    """
-    Make the HTTP client of one account.
-
-    Args:
-        transport: In place of the network, for tests; proxies do not apply then.
-        trust_env: Let the HTTP library read the proxies' and the certificates' variables (``HTTPS_PROXY``,
-            ``NO_PROXY``, ``SSL_CERT_FILE`` …). An address of this machine is never reached by a proxy.
-        reach: Which hosts may be connected to; None for any.
-
-    Raises:
-        ConfigError: The proxy's address cannot be used.
-    """
-    host = urlsplit(api_url).hostname or ""
-    trust_env = trust_env and not is_loopback(host)
-    limits = httpx2.Limits(max_connections=8, max_keepalive_connections=2)
-    try:
-        client = httpx2.AsyncClient(
-            transport=transport,
-            trust_env=trust_env,
-            follow_redirects=False,
-            timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-            limits=limits,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            headers={
-                "user-agent": f"onelogin-connector/{__version__}",
-                "accept": "application/json",
-                "accept-encoding": "gzip",
-            },
-        )
-    except (ValueError, httpx2.InvalidURL, ImportError):
-        raise trouble(
-            "proxy-address"
-        ) from None  # the text of the original holds the address, maybe a password
-    if reach is not None and transport is None:
-        reach.guard(client, trust_env=trust_env, limits=limits)
-    elif reach is not None:
-        client.event_hooks = {"request": [reach.require]}
-    return client
+        seconds = http_date_seconds(self.headers.get("date", ""))
+        return None if seconds is None else int(seconds) * 1_000_000
 
 
 class Wire:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from onelogin_connector.journal.base import ConnectorCounts
+from onelogin_connector.moments import text_of
 from onelogin_connector.service import report
 from onelogin_connector.service.check_run import Run, headline, meaning, reason
 from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.explaining import EXPLANATIONS
-from onelogin_connector.service.report import text_of
 from onelogin_connector.service.standing import Word
 from onelogin_connector.state import Outcome
 from onelogin_connector.status import Stage, StageState

@@ -7,16 +7,17 @@ Reading has threads of its own, with a low priority: a page waits for no query, 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from msgspec import DecodeError, Struct, structs
 from msgspec.json import format as pretty
 
 from onelogin_connector.errors import Unavailable
+from onelogin_connector.moments import text_of_us
 from onelogin_connector.service.event_kql import kql_of, literal, moment
 from onelogin_connector.store import HourFigures, Store
-from onelogin_connector.store.events import FacetValue, Filter, LatenessBar, ListedEvent
+from onelogin_connector.store.events import FacetValue, Filter, LatenessBar
+from onelogin_connector.store.listed import EventRow, place_of
 
 T = TypeVar("T")
 
@@ -37,33 +38,6 @@ SHOWN_RAW_BYTES = 32_768
 """Of a record's text on a page; the whole can be downloaded."""
 
 READING_THREADS = 2
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class EventRow(Struct, frozen=True):
-    """
-    One event of a list.
-    """
-
-    id: str
-    """Its address: time and key."""
-    time: str
-    received: str
-    type: str
-    user: str
-    actor: str
-    app: str
-    ip: str
-    notes: str
-    """Its beginning."""
-    connector: str
-    channel: str
-    way: str
-    both: bool
-    """Webhook and API have both brought it."""
-    unconfirmed: bool
-    """It came by webhook, and the API has not listed it a day later."""
 
 
 class Bar(Struct, frozen=True):
@@ -253,7 +227,7 @@ class Events:
             top = store.events.facets(chosen)
         except Unavailable as error:  # the list itself is there
             trouble = f"{error.message} {error.action}"
-        shown = [_row(each) for each in rows[:limit]]
+        shown = rows[:limit]
         return EventsFound(
             kql=kql_of(chosen, ago=ago, limit=limit),
             events=shown,
@@ -273,39 +247,11 @@ class Events:
         # of another epoch nothing more comes, and the present one may have begun since
         after = upto if not offset.isdecimal() or len(offset) > 18 else int(offset) if of == epoch else 0
         rows = store.events.arrived(chosen, epoch, after, upto, limit + 1) if after < upto else []
-        return Arrivals([_row(each) for each in rows[:limit]], f"{epoch}.{upto}", len(rows) > limit)
+        return Arrivals(rows[:limit], f"{epoch}.{upto}", len(rows) > limit)
 
     def _cursor(self, store: Store) -> str:
         epoch = self._epoch()
         return f"{epoch}.{store.position(epoch) or 0}"
-
-
-def place_of(id: str) -> tuple[int, str] | None:
-    """
-    Return time and key from an event's id; None where it is no id.
-    """
-    time, _, key = id.partition(".")
-    sign = time.removeprefix("-")
-    hexadecimal = key.replace("-", "")
-    known = len(hexadecimal) == 32 and all(each in "0123456789abcdef" for each in hexadecimal)
-    if not (known and len(key) == 36 and sign.isascii() and sign.isdecimal() and len(sign) <= 17):
-        return None
-    return int(time), key
-
-
-def text_of_us(time_us: int) -> str:
-    """
-    Return microseconds since 1970 as RFC 3339 text.
-    """
-    return (EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
-
-
-def _row(event: ListedEvent) -> EventRow:
-    values = structs.asdict(event)
-    key, time_us, received_us = values.pop("key"), values.pop("time_us"), values.pop("received_us")
-    return EventRow(
-        id=f"{time_us}.{key}", time=text_of_us(time_us), received=text_of_us(received_us), **values
-    )
 
 
 def _bars(store: Store, chosen: Filter, whole: tuple[int, int] | None, now_us: int) -> list[Bar]:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from onelogin_connector.errors import ConnectorError
+from onelogin_connector.moments import text_of
 from onelogin_connector.service import report
 from onelogin_connector.service.alarms import Alarm
 from onelogin_connector.service.ledgers import Ledgers
@@ -66,7 +67,7 @@ class Health:
         self._followed: dict[Key, Status] = {}
         self._keeping = asyncio.Lock()
         self._rounds = 0
-        self.ledgers = Ledgers(service)
+        self.ledgers = Ledgers(service.state, service.journal, service.store, clock=service.clock)
         self.watch = Watch(service)
         service.alarms.listen(self._alarm)
 
@@ -186,7 +187,7 @@ class Health:
                 outcome="Failure" if stands else "Success",
                 description=alarm.message if stands else f"Over: {alarm.message}",
                 reason=alarm.severity,
-                detail={"Action": alarm.action, "Since": report.text_of(alarm.since)},
+                detail={"Action": alarm.action, "Since": text_of(alarm.since)},
             )
         )
 

@@ -6,15 +6,14 @@ of a store that was made anew say, is made again from the state.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import Literal
 
 from msgspec import Struct
 
-from onelogin_connector.state import Change, Deed
+from onelogin_connector.journal.base import Journal
+from onelogin_connector.state import Change, Deed, State
 from onelogin_connector.store import Line, Store
-
-if TYPE_CHECKING:
-    from onelogin_connector.service.service import Service
 
 AT_ONCE = 500
 """Rows of one transaction of the store: intake waits for no more than that."""
@@ -48,8 +47,16 @@ class Ledgers:
     What the store shows of the state.
     """
 
-    def __init__(self, service: "Service") -> None:
-        self._service = service
+    def __init__(
+        self, state: State, journal: Journal, store: Store | None, *, clock: Callable[[], float]
+    ) -> None:
+        """
+        Copy nothing yet.
+
+        Args:
+            journal: Knows the number of each connector's account.
+        """
+        self._state, self._journal, self._store, self._clock = state, journal, store, clock
         self._health = 0
         self._audit = 0
         self._begun = False
@@ -61,13 +68,12 @@ class Ledgers:
         Raises:
             Unavailable: Not all of it; the next call goes on.
         """
-        store = self._service.store
-        if store is not None:
-            await asyncio.to_thread(self._copy, store)
+        if self._store is not None:
+            await asyncio.to_thread(self._copy, self._store)
 
     def _copy(self, store: Store) -> None:
-        state = self._service.state
-        since = self._service.clock() - store.retention_days * 86_400
+        state = self._state
+        since = self._clock() - store.retention_days * 86_400
         if not self._begun:
             self._health, self._audit = self._reached(store, "health"), self._reached(store, "audit")
             self._begun = True
@@ -86,13 +92,12 @@ class Ledgers:
         if last is None:
             return 0
         id, at = last
-        state = self._service.state
-        found: Struct | None = state.history.one(id) if table == "health" else state.deed(id)
+        found: Struct | None = self._state.history.one(id) if table == "health" else self._state.deed(id)
         same = isinstance(found, Change | Deed) and round(found.at * 1e6) == round(at * 1e6)
         return id if same else 0
 
     def _line(self, change: Change) -> Line:
-        counts = self._service.journal.counts().get(change.connector)
+        counts = self._journal.counts().get(change.connector)
         account = counts.account if counts else None
         again = change.state == change.before
         operation = SUMMARIES if again else OPERATIONS

@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 import httpx2
@@ -21,15 +21,12 @@ from msgspec.json import encode
 from onelogin_connector import __version__
 from onelogin_connector.config import AlarmOptions
 from onelogin_connector.errors import ConfigError, ConnectorError, Unavailable
+from onelogin_connector.moments import text_of
 from onelogin_connector.reach import NotPublicError, Reach
 from onelogin_connector.retry import backoff_seconds
 from onelogin_connector.service.alarms import Alarm, Alarms
-from onelogin_connector.service.report import text_of
 from onelogin_connector.setting import is_loopback
 from onelogin_connector.state import History
-
-if TYPE_CHECKING:
-    from onelogin_connector.service.service import Service
 
 logger = logging.getLogger(__name__)
 
@@ -296,21 +293,6 @@ class Notices:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
-
-
-def notices_of(service: "Service") -> Notices:
-    """
-    Return the one who tells of a service's alarms.
-    """
-    web = service.settings.web
-    return Notices(
-        service.settings.alarms,
-        service.state.history,
-        service.alarms,
-        reach=Reach(web.allow_private_hosts),
-        console_url=web.public_url or "",
-        clock=service.clock,
-    )
 
 
 def generic(notice: Notice, console_url: str) -> dict[str, Any]:

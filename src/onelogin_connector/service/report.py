@@ -5,7 +5,6 @@ What is reported of a service: its status, whether it is ready, the outcome of c
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
@@ -13,6 +12,7 @@ from msgspec import to_builtins
 from onelogin_connector.errors import ConfigError, ConnectorError
 from onelogin_connector.journal import time_rule
 from onelogin_connector.journal.base import ConnectorCounts
+from onelogin_connector.moments import text_of
 from onelogin_connector.sinks.base import Sink, Stage, StageState
 from onelogin_connector.status import State, Status
 
@@ -25,16 +25,6 @@ CHECK_SECONDS = 30.0
 logger = logging.getLogger(__name__)
 
 JOURNAL_KEYS = ("entries", "first_offset", "last_offset", "bytes", "free_bytes")
-
-
-def text_of(seconds: float | None) -> str | None:
-    """
-    Return Unix seconds as RFC 3339 text in UTC; None where there is no moment.
-    """
-    if not seconds:
-        return None
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def status(service: "Service") -> dict[str, Any]:

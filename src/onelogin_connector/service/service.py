@@ -8,21 +8,16 @@ the files close last.
 
 import asyncio
 import logging
-import os
-import sys
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from threading import get_native_id
 from typing import Any, BinaryIO
 
 from onelogin_connector.config import Settings
 from onelogin_connector.delivery import Delivery
-from onelogin_connector.errors import ConfigError, QueryError
+from onelogin_connector.errors import ConfigError
 from onelogin_connector.event import Offset
 from onelogin_connector.journal.lmdb import LmdbJournal
+from onelogin_connector.reach import Reach
 from onelogin_connector.service import backup, epoch, report
 from onelogin_connector.service.accounts import Accounts
 from onelogin_connector.service.alarms import Alarms
@@ -34,8 +29,10 @@ from onelogin_connector.service.fills import Fills
 from onelogin_connector.service.folder import Folder, scratch
 from onelogin_connector.service.health import Health
 from onelogin_connector.service.letters import Letters
-from onelogin_connector.service.notices import Notices, notices_of
+from onelogin_connector.service.niceness import stand_aside
+from onelogin_connector.service.notices import Notices
 from onelogin_connector.service.pulling import Pull, required
+from onelogin_connector.service.queries import SETTLE_SECONDS, Queries, no_store
 from onelogin_connector.service.refills import Refills
 from onelogin_connector.service.right_of_way import RightOfWay
 from onelogin_connector.service.sinks import Sinks
@@ -52,23 +49,8 @@ from onelogin_connector.store import HourFigures, Result, Store
 
 logger = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 1.0
-"""How long a query waits for events that were acknowledged before it and are still on their way."""
-
-QUERY_NICENESS = 10
-"""A tenth of the processor's time where all of it is wanted, all of it where nobody else wants any."""
-
-PAGE_NICENESS = 4
-"""Some two fifths of the processor's time where all of it is wanted."""
-
 LOST_US = 86_400_000_000
 """How much time is polled again after the journal was lost: what it held may be nowhere else."""
-
-HISTORY = "OneLoginConnector"
-"""How the tables begin that the program writes about itself."""
-
-FEW_EVENTS = 20_000
-"""With more than this on the way a query does not wait: it would be for nothing."""
 
 
 class Service:
@@ -122,12 +104,18 @@ class Service:
         self.upkeep = Upkeep(self)
         self.collecting = Collecting(self)
         self.health = Health(self)
-        self.notices: Notices = notices_of(self)
+        self.queries = Queries(store, journal, self.deliveries, flush=self.health.flush)
+        self.notices = Notices(
+            settings.alarms,
+            state.history,
+            self.alarms,
+            reach=Reach(settings.web.allow_private_hosts),
+            console_url=settings.web.public_url or "",
+            clock=clock,
+        )
         self.started_at = clock()
         self.new_secrets: list[tuple[str, str]] = []
         """Name and value of what was made at this start, to be shown once."""
-        self._asking = asyncio.Lock()
-        self._analyst = ThreadPoolExecutor(1, "analyst", initializer=stand_back)
 
     async def start(self, *, only_store: bool = False) -> None:
         """
@@ -177,7 +165,7 @@ class Service:
         self.collecting.look()
         await self.collecting.keep()
         await self.health.close()
-        self._analyst.shutdown(wait=False, cancel_futures=True)
+        self.queries.close()
         self.events.close()
         await self.journal.close()
         if self.store is not None:
@@ -209,50 +197,15 @@ class Service:
 
     async def query(self, kql: str, *, limit: int | None, timeout_seconds: float) -> Result:
         """
-        Ask the store; what was acknowledged before is waited for a moment.
-
-        Raises:
-            QueryError: The query cannot be run.
-            ConfigError: The store is turned off.
+        Ask the store; see ``Queries.run``.
         """
-        if self.store is None:
-            raise no_store()
-        store = self.store
-        await self.settle(SETTLE_SECONDS)
-        if HISTORY in kql:
-            await self.health.flush()
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._asking.acquire()
-        except TimeoutError as error:
-            raise QueryError(
-                f"Other queries have been running for {timeout_seconds:g} seconds.",
-                action="Try again when they are done.",
-            ) from error
-        left = max(0.1, timeout_seconds - (time.monotonic() - began))
-        # a thread of its own: waiting analysts must not take the threads that intake and delivery need
-        ask = partial(store.query, kql, limit=limit, timeout_seconds=left)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._analyst, ask)
-        finally:
-            self._asking.release()
+        return await self.queries.run(kql, limit=limit, timeout_seconds=timeout_seconds)
 
     async def settle(self, timeout_seconds: float) -> None:
         """
         Wait until the store holds what the journal holds now, for a while.
         """
-        delivery = self._store_delivery()
-        end = self.journal.last_offset
-        if delivery is None or end - delivery.checkpoint.offset > FEW_EVENTS:
-            return
-        deadline = time.monotonic() + timeout_seconds
-        # a delivery tells nobody how far it is, since nothing else needs to know at once
-        while delivery.checkpoint.offset < end and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-    def _store_delivery(self) -> Delivery | None:
-        return next((each for each in self.deliveries.values() if each.sink.kind == "store"), None)
+        await self.queries.settle(timeout_seconds)
 
     async def import_file(
         self, file: BinaryIO, connector: str, *, accept_duplicates: bool, progress: Progress
@@ -373,26 +326,3 @@ class Service:
         """
         offsets = [each.checkpoint.offset for each in self.deliveries.values()]
         return Offset(min(offsets, default=self.journal.last_offset))
-
-
-def stand_aside() -> None:
-    """
-    Let this thread's work give way a little to that of the others: somebody waits for the page, senders for intake.
-    """
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), PAGE_NICENESS)
-
-
-def stand_back() -> None:
-    """
-    Let this thread's work wait for that of the others: a heavy query must not hold up intake.
-    """
-    if sys.platform == "linux":  # elsewhere niceness is the whole process's
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), QUERY_NICENESS)
-
-
-def no_store() -> ConfigError:
-    """
-    Say that there is nothing to ask.
-    """
-    return ConfigError("The local store is turned off.", action="Set enabled = true under [sinks.store].")

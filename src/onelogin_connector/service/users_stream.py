@@ -17,11 +17,11 @@ from typing import Any, Protocol
 
 from msgspec.json import encode
 
-from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized, Unavailable
+from onelogin_connector.errors import ConfigError, Unauthorized
+from onelogin_connector.failures import Failures
 from onelogin_connector.formats.onelogin_users import USERS, User
-from onelogin_connector.retry import backoff_seconds
 from onelogin_connector.service.alarms import Alarms
-from onelogin_connector.status import State, Status
+from onelogin_connector.status import Status
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +108,14 @@ class UsersStream:
         self._memories, self._clock, self._sleep = memories, clock, sleep
         self._done: dict[str, Any] = {}
         """Connector → mark of the list that was sent to its end."""
-        self._failures = 0
+        self._failures = Failures(
+            self.status,
+            _log,
+            pause_seconds=PAUSE_SECONDS,
+            shown="Users are not sent",
+            logged=f"The sink {sink} cannot be sent users",
+            fields={"action": "users_stream_failed", "sink": sink},
+        )
         self._alarms, self._alarm = alarms or Alarms(clock), f"users of {sink}"
 
     async def run(self) -> None:
@@ -128,17 +135,13 @@ class UsersStream:
         try:
             for connector, memory in self._memories().items():
                 await self._send_changed(connector, memory)
-        except (Unauthorized, ConfigError) as error:
-            message = f"The sink {self._sink} is not sent users: {error.message}"
-            self._alarms.raise_(self._alarm, message, error.action)
-            return self._failed(error, State.PAUSED, PAUSE_SECONDS)
         except Exception as error:  # noqa: BLE001 - the top of a loop that must never stop the rest
-            asked = error.after_seconds if isinstance(error, Unavailable) else None
-            wait = backoff_seconds(self._failures + 1, asked_seconds=asked)
-            return self._failed(error, State.RETRYING, wait)
-        self._failures = 0
+            if isinstance(error, Unauthorized | ConfigError):
+                message = f"The sink {self._sink} is not sent users: {error.message}"
+                self._alarms.raise_(self._alarm, message, error.action)
+            return self._failures.failed(error)
         self._alarms.clear(self._alarm)
-        self.status.turn(State.OK)
+        self._failures.succeeded()
         return LOOK_SECONDS
 
     async def _send_changed(self, connector: str, memory: Memory) -> None:
@@ -173,21 +176,6 @@ class UsersStream:
             await asyncio.to_thread(memory.tell, {id: digests[id] for id in changed[:count]}, at)
             self.status.counts["users"] += count
             changed = changed[count:]
-
-    def _failed(self, error: Exception, state: State, wait: float) -> float:
-        self._failures += 1
-        known = isinstance(error, ConnectorError)
-        said = str(error) if known else f"Something unforeseen went wrong ({type(error).__name__})."
-        if self.status.turn(state, f"Users are not sent: {said}"):
-            _log.log(
-                logging.WARNING if known else logging.ERROR,
-                "The sink %s cannot be sent users: %s",
-                self._sink,
-                said,
-                exc_info=None if known else error,
-                extra={"action": "users_stream_failed", "sink": self._sink},
-            )
-        return wait
 
 
 def digest_of(user: User) -> bytes:

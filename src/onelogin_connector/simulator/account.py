@@ -17,9 +17,10 @@ from onelogin_connector.simulator.credential import (
     Allowance,
     Credential,
 )
+from onelogin_connector.simulator.faults import Faults
 from onelogin_connector.simulator.listing import Delay, Listing
 from onelogin_connector.simulator.people import users
-from onelogin_connector.simulator.trouble import Faults
+from onelogin_connector.simulator.trouble import Fault
 
 KEPT_US = 90 * 86_400_000_000
 """How long events are listed."""
@@ -57,7 +58,7 @@ class Account:
         self.listing = Listing(company, usual_seconds=usual_seconds, delays=delays)
         self.credential = Credential(client_id, client_secret, clock=clock)
         self.allowance = Allowance(calls_per_hour, clock=clock)
-        self.faults = Faults(clock=clock)
+        self.faults = Faults[Fault](clock=clock)
         self.token_seconds = token_seconds
         self.clock = clock
         self.sleep = sleep

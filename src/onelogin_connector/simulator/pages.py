@@ -13,7 +13,7 @@ from itertools import islice
 from re import fullmatch
 from typing import Any
 
-from onelogin_connector.event import parse_time_us
+from onelogin_connector.loose import parse_time_us
 from onelogin_connector.simulator.account import KEPT_US, Account
 from onelogin_connector.simulator.answers import NO_PAGES
 from onelogin_connector.simulator.listing import Listed

@@ -2,10 +2,9 @@
 What goes wrong with the simulated API, on request.
 """
 
-from collections.abc import Callable
 from enum import StrEnum
 
-from msgspec import Struct
+from onelogin_connector.simulator.faults import Planted
 
 
 class Trouble(StrEnum):
@@ -43,7 +42,7 @@ class Trouble(StrEnum):
     """After the last page there is always another, empty one."""
 
 
-class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Fault(Planted, frozen=True, kw_only=True):
     """
     One thing that goes wrong.
     """
@@ -51,59 +50,9 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trouble: Trouble
     path: str = "/api/1/events"
     """Calls whose path begins so."""
-    times: int | None = None
-    """How many calls; None for all."""
-    skip: int = 0
-    """How many calls go well first."""
-    seconds: float | None = None
-    """How long it lasts from the request for it on, by the account's clock; None for ever."""
-    wait_seconds: float = 0.0
-    """How late a slow answer is."""
 
-
-class Faults:
-    """
-    The faults in force.
-    """
-
-    def __init__(self, *, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._waiting: list[_Counted] = []
-
-    def add(self, fault: Fault) -> None:
+    def fits(self, path: str) -> bool:
         """
-        Let something go wrong from now on.
+        Tell whether it is about a call.
         """
-        end = None if fault.seconds is None else self._clock() + fault.seconds
-        self._waiting.append(_Counted(fault, fault.skip, fault.times, end))
-
-    def clear(self) -> None:
-        """
-        Let everything go well again.
-        """
-        self._waiting.clear()
-
-    def next(self, path: str) -> Fault | None:
-        """
-        Return what goes wrong with a call, and count it.
-        """
-        now = self._clock()
-        self._waiting = [
-            each for each in self._waiting if each.times != 0 and (each.end is None or now < each.end)
-        ]
-        for each in self._waiting:
-            if not path.startswith(each.fault.path):
-                continue
-            if each.skip:
-                each.skip -= 1
-            else:
-                each.times = None if each.times is None else each.times - 1
-                return each.fault
-        return None
-
-
-class _Counted(Struct):
-    fault: Fault
-    skip: int
-    times: int | None
-    end: float | None
+        return path.startswith(self.path)

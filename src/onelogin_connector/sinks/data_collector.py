@@ -22,6 +22,7 @@ from msgspec.json import encode
 
 from onelogin_connector.azure.clouds import CLOUDS, CloudName, quotable
 from onelogin_connector.azure.data_collector import API, CREDENTIAL_CODES, TARGET
+from onelogin_connector.azure.options import IncludeBackfill
 from onelogin_connector.azure.posting import Posting, Reply
 from onelogin_connector.azure.settling import settle
 from onelogin_connector.azure.signature import PATH, SharedKey, decoded_key
@@ -113,14 +114,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             pattern=r"^(/[!-~]{1,1000})?$",
         ),
     ] = ""
-    include_backfill: Annotated[
-        bool,
-        about(
-            "Send entries that came by backfill or import too. Azure stamps what is older than two days with the "
-            "time of arrival, and rules see it as new. Without this they are counted as skipped.",
-            example=True,
-        ),
-    ] = False
+    include_backfill: IncludeBackfill = False
     seed_columns: Annotated[
         bool,
         about(

@@ -37,6 +37,7 @@ from onelogin_connector.azure.logs_ingestion import (
     RuleId,
     body_of,
 )
+from onelogin_connector.azure.options import IncludeBackfill
 from onelogin_connector.azure.posting import Posting
 from onelogin_connector.azure.settling import settle
 from onelogin_connector.errors import ConfigError, ConnectorError, Partly, Refused, TooLarge, Unavailable
@@ -125,14 +126,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             binds=True,
         ),
     ] = None
-    include_backfill: Annotated[
-        bool,
-        about(
-            "Send entries that came by backfill or import too. Azure stamps what is older than two days with the "
-            "time of arrival, and rules see it as new. Without this they are counted as skipped.",
-            example=True,
-        ),
-    ] = False
+    include_backfill: IncludeBackfill = False
 
     def __post_init__(self) -> None:
         if urlsplit(self.endpoint).path:

@@ -26,7 +26,7 @@ from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder
 
 from onelogin_connector.errors import BadRequest, TooLarge
-from onelogin_connector.event import mended
+from onelogin_connector.loose import mended
 from onelogin_connector.sources.cutting import cut, delimited
 
 MOST_RECORDS = 50_000

@@ -17,9 +17,8 @@ from contextlib import suppress
 from time import time
 from typing import Any, Protocol
 
-from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized, Unavailable
+from onelogin_connector.failures import Failures
 from onelogin_connector.formats.onelogin_users import read_user
-from onelogin_connector.retry import backoff_seconds
 from onelogin_connector.status import State, Status
 from onelogin_connector.store import UsersMark
 
@@ -104,7 +103,14 @@ class UsersSource:
         self._client, self._inventory = client, inventory
         self._refresh_seconds, self._whole_seconds = refresh_seconds, whole_seconds
         self._clock, self._sleep = clock, sleep
-        self._failures = 0
+        self._failures = Failures(
+            self.status,
+            _log,
+            pause_seconds=PAUSE_SECONDS,
+            shown="Users are not up to date",
+            logged=f"The users of {connector} cannot be listed",
+            fields={"action": "users_failed", "connector": connector},
+        )
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -127,14 +133,9 @@ class UsersSource:
         """
         try:
             await self.refresh()
-        except (Unauthorized, ConfigError) as error:
-            return self._failed(error, State.PAUSED, PAUSE_SECONDS)
         except Exception as error:  # noqa: BLE001 - the top of a loop that must never stop the rest
-            asked = error.after_seconds if isinstance(error, Unavailable) else None
-            wait = backoff_seconds(self._failures + 1, asked_seconds=asked)
-            return self._failed(error, State.RETRYING, wait)
-        self._failures = 0
-        self.status.turn(State.OK)
+            return self._failures.failed(error)
+        self._failures.succeeded()
         return self._refresh_seconds
 
     async def refresh(self) -> int:
@@ -195,21 +196,6 @@ class UsersSource:
         self.status.counts["users"] += kept
         self.status.counts["unreadable"] += len(records) - kept
         return kept
-
-    def _failed(self, error: Exception, state: State, wait: float) -> float:
-        self._failures += 1
-        known = isinstance(error, ConnectorError)
-        said = str(error) if known else f"Something unforeseen went wrong ({type(error).__name__})."
-        if self.status.turn(state, f"Users are not up to date: {said}"):
-            _log.log(
-                logging.WARNING if known else logging.ERROR,
-                "The users of %s cannot be listed: %s",
-                self.connector,
-                said,
-                exc_info=None if known else error,
-                extra={"action": "users_failed", "connector": self.connector},
-            )
-        return wait
 
     async def _rest(self, seconds: float) -> None:
         """

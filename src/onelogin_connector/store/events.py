@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Timer
 from typing import Any
-from uuid import UUID
 
 import duckdb
 from msgspec import Struct
@@ -17,6 +16,7 @@ from msgspec import Struct
 from onelogin_connector.errors import Unavailable
 from onelogin_connector.store import rows as records
 from onelogin_connector.store.database import Database
+from onelogin_connector.store.listed import LISTED, LONGEST_VALUE, EventRow, listed
 from onelogin_connector.store.trouble import of_reading
 
 COLUMNS = {
@@ -44,19 +44,7 @@ SEARCHED = (
 FACETS = ("type", "user", "app", "ip")
 SAMPLED_EVENTS = 5_000
 TOP_VALUES = 8
-LONGEST_VALUE = 200
-"""Characters of a value that can still be chosen as a filter; longer ones are no names."""
-
-NOTE_CHARACTERS = 300
-"""Of the notes in a list; all of them stand in the event itself."""
-
 LATENESS_BOUNDS_SECONDS = (1, 5, 30, 60, 300, 3_600, 21_600, 86_400)
-
-_LISTED = f"""
-    entry_key, epoch_us(event_time), epoch_us(received_time), left(event_type, {LONGEST_VALUE + 1}),
-    left(user_name, {LONGEST_VALUE + 1}), left(actor_user_name, {LONGEST_VALUE + 1}),
-    left(app_name, {LONGEST_VALUE + 1}), left(ipaddr, {LONGEST_VALUE + 1}), left(notes, {NOTE_CHARACTERS + 1}),
-    connector, channel, way, twin_key IS NOT NULL, unconfirmed"""
 
 
 class Filter(Struct, frozen=True, kw_only=True):
@@ -72,29 +60,6 @@ class Filter(Struct, frozen=True, kw_only=True):
     """A name of ``COLUMNS`` → values, each compared whole."""
     text: str = ""
     """Looked for in ``SEARCHED``, in upper and lower case alike."""
-
-
-class ListedEvent(Struct, frozen=True):
-    """
-    One event as a list shows it; long texts are cut.
-    """
-
-    key: str
-    """Names the event for good."""
-    time_us: int
-    received_us: int
-    type: str
-    user: str
-    actor: str
-    app: str
-    ip: str
-    notes: str
-    connector: str
-    channel: str
-    way: str
-    both: bool
-    """Webhook and API have both brought it."""
-    unconfirmed: bool
 
 
 class FacetValue(Struct, frozen=True):
@@ -127,7 +92,7 @@ class Events:
 
     def newest(
         self, chosen: Filter, limit: int, *, before: tuple[int, str] | None = None, seconds: float = 5.0
-    ) -> list[ListedEvent]:
+    ) -> list[EventRow]:
         """
         Return the newest events, by their own time.
 
@@ -145,15 +110,15 @@ class Events:
             ]
             values |= {"before_us": before[0], "before_key": before[1]}
         rows = self._rows(
-            f"SELECT {_LISTED} FROM events {_where(conditions)} ORDER BY event_time DESC, entry_key DESC LIMIT {limit:d}",
+            f"SELECT {LISTED} FROM events {_where(conditions)} ORDER BY event_time DESC, entry_key DESC LIMIT {limit:d}",
             values,
             seconds,
         )
-        return [_listed(row) for row in rows]
+        return [listed(row) for row in rows]
 
     def arrived(
         self, chosen: Filter, epoch: str, after: int, up_to: int, limit: int, *, seconds: float = 5.0
-    ) -> list[ListedEvent]:
+    ) -> list[EventRow]:
         """
         Return events that came in behind an offset of the journal and up to one, the newest arrival first.
 
@@ -168,11 +133,11 @@ class Events:
         ]
         values |= {"epoch": epoch, "after": after, "up_to": up_to}
         rows = self._rows(
-            f"SELECT {_LISTED} FROM events {_where(conditions)} ORDER BY journal_offset DESC LIMIT {limit:d}",
+            f"SELECT {LISTED} FROM events {_where(conditions)} ORDER BY journal_offset DESC LIMIT {limit:d}",
             values,
             seconds,
         )
-        return [_listed(row) for row in rows]
+        return [listed(row) for row in rows]
 
     def histogram(
         self, chosen: Filter, start_us: int, width_us: int, *, seconds: float = 2.0
@@ -243,7 +208,6 @@ class Events:
         Raises:
             Unavailable: The store cannot be read.
         """
-        # the time lets all but a few thousand rows be passed over; the key alone would read ten million
         where = "event_time = make_timestamp($time::BIGINT) AND entry_key = $key::UUID"
         values = {"time": time_us, "key": key}
         rows = self._rows(
@@ -334,8 +298,3 @@ def _conditions(chosen: Filter) -> tuple[list[str], dict[str, Any]]:
 
 def _where(conditions: list[str]) -> str:
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""
-
-
-def _listed(row: tuple[Any, ...]) -> ListedEvent:
-    key, *rest = row
-    return ListedEvent(str(UUID(str(key))), *rest)

@@ -1,14 +1,14 @@
 """
 ``/api/v1``: what the command line, scripts and the console ask of a service.
 
-Each endpoint stands in one table with the role it needs; a test walks the table.
+``endpoints`` says at which address and of whom; what is asked of connectors and sinks alone has modules of its own.
 """
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from shutil import rmtree
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import structs, to_builtins
 from msgspec.json import encode
@@ -19,8 +19,8 @@ from onelogin_connector.errors import JournalFull
 from onelogin_connector.service import Service
 from onelogin_connector.service.backup import archive
 from onelogin_connector.service.folder import scratch
-from onelogin_connector.web import connectors, csv, shapes, sinks
-from onelogin_connector.web.access import Access, Role, caller_of
+from onelogin_connector.web import csv, shapes
+from onelogin_connector.web.access import Access, caller_of
 from onelogin_connector.web.answers import HttpError, json, plain, rfc3339
 from onelogin_connector.web.reading import (
     LARGEST_ID,
@@ -43,19 +43,6 @@ from onelogin_connector.web.steps import Tell, told
 MOST_LETTERS = 1_000
 SHORTEST_QUERY_SECONDS, LONGEST_QUERY_SECONDS = 0.1, 600.0
 HOUR_US = 3_600_000_000
-
-Call = Callable[["Api", Request], Awaitable[Response]]
-
-
-class Endpoint(NamedTuple):
-    """
-    One address, and who may use it.
-    """
-
-    method: str
-    path: str
-    role: Role
-    call: Call
 
 
 class Api:
@@ -322,34 +309,3 @@ class Api:
 
     def _note(self, request: Request, action: str, what: str = "") -> None:
         self.access.note(caller_of(request).name, action, what)
-
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint("GET", "/api/v1/status", Role.VIEWER, Api.status),
-    Endpoint("GET", "/api/v1/connectors", Role.VIEWER, connectors.connectors),
-    Endpoint("POST", "/api/v1/connectors", Role.ADMIN, connectors.make_connector),
-    Endpoint("POST", "/api/v1/connectors/test", Role.ADMIN, connectors.try_connector),
-    Endpoint("GET", "/api/v1/connectors/{id}", Role.VIEWER, connectors.connector),
-    Endpoint("PUT", "/api/v1/connectors/{id}", Role.ADMIN, connectors.replace_connector),
-    Endpoint("DELETE", "/api/v1/connectors/{id}", Role.ADMIN, connectors.remove_connector),
-    Endpoint("POST", "/api/v1/connectors/{id}/check", Role.OPERATOR, Api.check_one),
-    Endpoint("POST", "/api/v1/connectors/{id}/backfill", Role.OPERATOR, Api.backfill),
-    Endpoint("POST", "/api/v1/connectors/{id}/token", Role.ADMIN, Api.webhook_token),
-    Endpoint("POST", "/api/v1/sinks", Role.ADMIN, sinks.make_sink),
-    Endpoint("POST", "/api/v1/sinks/test", Role.ADMIN, sinks.try_sink),
-    Endpoint("PUT", "/api/v1/sinks/{id}", Role.ADMIN, sinks.replace_sink),
-    Endpoint("DELETE", "/api/v1/sinks/{id}", Role.ADMIN, sinks.remove_sink),
-    Endpoint("GET", "/api/v1/completeness", Role.VIEWER, Api.completeness),
-    Endpoint("POST", "/api/v1/query", Role.VIEWER, Api.query),
-    Endpoint("GET", "/api/v1/dead-letters", Role.VIEWER, Api.dead_letters),
-    Endpoint("POST", "/api/v1/dead-letters/replay", Role.OPERATOR, Api.replay),
-    Endpoint("POST", "/api/v1/dead-letters/discard", Role.OPERATOR, Api.discard),
-    Endpoint("GET", "/api/v1/dead-letters/{id}", Role.VIEWER, Api.dead_letter),
-    Endpoint("POST", "/api/v1/import", Role.OPERATOR, Api.imports),
-    Endpoint("POST", "/api/v1/check", Role.OPERATOR, Api.check),
-    Endpoint("POST", "/api/v1/backup", Role.ADMIN, Api.backup),
-    Endpoint("POST", "/api/v1/password", Role.ADMIN, Api.password),
-    Endpoint("GET", "/api/v1/tokens", Role.ADMIN, Api.tokens),
-    Endpoint("POST", "/api/v1/tokens", Role.ADMIN, Api.new_token),
-    Endpoint("DELETE", "/api/v1/tokens/{id}", Role.ADMIN, Api.revoke_token),
-)

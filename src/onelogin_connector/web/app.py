@@ -22,7 +22,7 @@ from onelogin_connector.service.folder import COMMAND, control_socket, make_way
 from onelogin_connector.web import metrics, numbers, openapi, sign_on
 from onelogin_connector.web.access import COOKIE, LOCAL, Access, Caller, Role
 from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, problem_of
-from onelogin_connector.web.api import ENDPOINTS, Api, Endpoint
+from onelogin_connector.web.api import Api
 from onelogin_connector.web.console import access as access_pages
 from onelogin_connector.web.console import (
     collection,
@@ -37,6 +37,7 @@ from onelogin_connector.web.console import (
 from onelogin_connector.web.console.base import Console
 from onelogin_connector.web.console.failing import failure
 from onelogin_connector.web.console.routes import Entry, View, require, routes
+from onelogin_connector.web.endpoints import ENDPOINTS, Endpoint
 from onelogin_connector.web.front import Front
 from onelogin_connector.web.hosts import Hosts
 from onelogin_connector.web.oidc import SingleSignOn

@@ -2,8 +2,6 @@
 ``/api/v1/connectors``: what the console does with connectors, for programs.
 """
 
-from typing import TYPE_CHECKING
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,28 +9,26 @@ from onelogin_connector.service.connecting import all_shown, run_shown, shown
 from onelogin_connector.service.wanted import Wanted
 from onelogin_connector.web.access import caller_of
 from onelogin_connector.web.answers import HttpError, json
+from onelogin_connector.web.api import Api
 from onelogin_connector.web.reading import read
 from onelogin_connector.web.shapes import DeletedConnector
 
-if TYPE_CHECKING:
-    from onelogin_connector.web.api import Api
 
-
-async def connectors(api: "Api", _request: Request) -> Response:
+async def connectors(api: Api, _request: Request) -> Response:
     """
     Return each connector: its settings without secrets, its state, its latest test, its webhook.
     """
     return json((await all_shown(api.service)).connectors)
 
 
-async def connector(api: "Api", request: Request) -> Response:
+async def connector(api: Api, request: Request) -> Response:
     """
     Return one connector.
     """
     return json(await shown(api.service, _found(api, request)))
 
 
-async def make_connector(api: "Api", request: Request) -> Response:
+async def make_connector(api: Api, request: Request) -> Response:
     """
     Make a connector; its id is derived from its name. It is tested at once, which its `check` shows.
     """
@@ -43,7 +39,7 @@ async def make_connector(api: "Api", request: Request) -> Response:
     return json(await shown(api.service, connector), 201)
 
 
-async def replace_connector(api: "Api", request: Request) -> Response:
+async def replace_connector(api: Api, request: Request) -> Response:
     """
     Change a connector that was made in the console. Without `client_secret` the stored one stays, if the host does.
     """
@@ -55,7 +51,7 @@ async def replace_connector(api: "Api", request: Request) -> Response:
     return json(await shown(api.service, connector))
 
 
-async def remove_connector(api: "Api", request: Request) -> Response:
+async def remove_connector(api: Api, request: Request) -> Response:
     """
     Delete a stopped connector that was made in the console, with its secret and tokens; its events stay.
     """
@@ -65,7 +61,7 @@ async def remove_connector(api: "Api", request: Request) -> Response:
     return json(DeletedConnector(connector))
 
 
-async def try_connector(api: "Api", request: Request) -> Response:
+async def try_connector(api: Api, request: Request) -> Response:
     """
     Test what is sent without saving it; with `?connector=ID` the stored secret serves, if the host is its own.
     """
@@ -79,7 +75,7 @@ async def try_connector(api: "Api", request: Request) -> Response:
     return json(run_shown(run))
 
 
-def _found(api: "Api", request: Request) -> str:
+def _found(api: Api, request: Request) -> str:
     connector: str = request.path_params["id"]
     if connector not in api.service.settings.connectors:
         raise HttpError(
@@ -88,5 +84,5 @@ def _found(api: "Api", request: Request) -> str:
     return connector
 
 
-def _note(api: "Api", request: Request, action: str, connector: str, **detail: object) -> None:
+def _note(api: Api, request: Request, action: str, connector: str, **detail: object) -> None:
     api.access.note(caller_of(request).name, action, connector, **detail)

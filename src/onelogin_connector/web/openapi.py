@@ -18,9 +18,9 @@ from onelogin_connector.service.wanted import Wanted
 from onelogin_connector.sources.problems import CONTENT_TYPE, Problem
 from onelogin_connector.web import reading, shapes, sink_schemas
 from onelogin_connector.web.access import Role
-from onelogin_connector.web.api import Endpoint
 from onelogin_connector.web.console.routes import Act, Acted, Entry, View
 from onelogin_connector.web.console.sinks import SinkView
+from onelogin_connector.web.endpoints import Endpoint
 
 PATH = "/api/v1/openapi.json"
 

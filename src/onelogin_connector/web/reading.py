@@ -11,7 +11,7 @@ from msgspec import DecodeError, Meta, Struct, ValidationError
 from msgspec.json import Decoder
 from starlette.requests import ClientDisconnect, Request
 
-from onelogin_connector.event import parse_time_us
+from onelogin_connector.loose import parse_time_us
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.answers import HttpError
 

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from onelogin_connector.journal.base import LetterHead
-from onelogin_connector.service.report import text_of
+from onelogin_connector.moments import text_of
 from onelogin_connector.sinks.base import Stage
 from onelogin_connector.store import HourFigures
 

@@ -2,8 +2,6 @@
 ``/api/v1/sinks``: what the console does with sinks, for programs.
 """
 
-from typing import TYPE_CHECKING
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,15 +10,13 @@ from onelogin_connector.service.connecting import run_shown
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.web.access import caller_of
 from onelogin_connector.web.answers import HttpError, json
+from onelogin_connector.web.api import Api
 from onelogin_connector.web.console.sinks import sink_of
 from onelogin_connector.web.reading import read
 from onelogin_connector.web.shapes import DeletedSink
 
-if TYPE_CHECKING:
-    from onelogin_connector.web.api import Api
 
-
-async def make_sink(api: "Api", request: Request) -> Response:
+async def make_sink(api: Api, request: Request) -> Response:
     """
     Make a sink, which gets events at once. It is tested too, which its `check` shows.
     """
@@ -30,7 +26,7 @@ async def make_sink(api: "Api", request: Request) -> Response:
     return json(await sink_of(request, name), 201)
 
 
-async def replace_sink(api: "Api", request: Request) -> Response:
+async def replace_sink(api: Api, request: Request) -> Response:
     """
     Change a sink that was made in the console. A secret that is left out stays, as long as where it is used does.
     """
@@ -41,7 +37,7 @@ async def replace_sink(api: "Api", request: Request) -> Response:
     return json(await sink_of(request, name))
 
 
-async def remove_sink(api: "Api", request: Request) -> Response:
+async def remove_sink(api: Api, request: Request) -> Response:
     """
     Delete a paused sink that was made in the console, with its secrets; `?confirmed=true` if entries wait for it.
     """
@@ -58,7 +54,7 @@ async def remove_sink(api: "Api", request: Request) -> Response:
     return json(DeletedSink(name, backlog))
 
 
-async def try_sink(api: "Api", request: Request) -> Response:
+async def try_sink(api: Api, request: Request) -> Response:
     """
     Test what is sent without saving it; with `?sink=NAME` stored secrets serve, where they were entered for.
     """
@@ -72,12 +68,12 @@ async def try_sink(api: "Api", request: Request) -> Response:
     return json(run_shown(run))
 
 
-def _found(api: "Api", request: Request) -> str:
+def _found(api: Api, request: Request) -> str:
     name: str = request.path_params["id"]
     if name not in api.service.settings.sinks and api.service.sinks.made(name) is None:
         raise HttpError("not-found", f"There is no sink {name[:80]!r}.", action="See /api/v1/sinks.")
     return name
 
 
-def _note(api: "Api", request: Request, action: str, sink: str, **detail: object) -> None:
+def _note(api: Api, request: Request, action: str, sink: str, **detail: object) -> None:
     api.access.note(caller_of(request).name, action, sink, **detail)

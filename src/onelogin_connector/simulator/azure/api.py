@@ -107,7 +107,7 @@ class Api:
 
     async def _answer(self, where: Endpoint, answering: "_Answering") -> None:
         faults, asked = self.subscription.faults, answering.asked
-        fault = faults.next(where)
+        fault = faults.next(lambda each: each.fits(where))
         if fault is not None:
             await answering.cut(fault, after_first=fault.trouble is Trouble.RESET)
             return
@@ -116,7 +116,7 @@ class Api:
             content = asked.content()
         except NotGzip:
             content = asked.body
-        fault = faults.next(where, content)
+        fault = faults.next(lambda each: each.fits(where, content))
         wanted = fault.trouble if fault else None
         if fault is not None and wanted is Trouble.SLOW:
             await self.subscription.sleep(fault.wait_seconds)

@@ -13,7 +13,8 @@ from onelogin_connector.simulator.azure.entra import TOKEN_SECONDS, Application,
 from onelogin_connector.simulator.azure.ingestion import Ingestion
 from onelogin_connector.simulator.azure.rules import Rule, Stream
 from onelogin_connector.simulator.azure.tables import Workspace
-from onelogin_connector.simulator.azure.trouble import Faults
+from onelogin_connector.simulator.azure.trouble import Fault
+from onelogin_connector.simulator.faults import Faults
 
 TENANT_ID = "00000000-0000-4000-8000-00000000000a"
 CLIENT_ID = "00000000-0000-4000-8000-00000000000b"
@@ -98,7 +99,7 @@ class Subscription:
             {rule.id: rule for rule in (self.rule, self.codeless)}, self.entra, clock=clock
         )
         self.collector = Collector(self.legacy, WORKSPACE_KEY, clock=clock)
-        self.faults = Faults(clock=clock)
+        self.faults = Faults[Fault](clock=clock)
 
     def workspace(self, name: str) -> Workspace | None:
         """

@@ -2,10 +2,9 @@
 What goes wrong on Azure's side, on request: one small language for every endpoint.
 """
 
-from collections.abc import Callable
 from enum import StrEnum
 
-from msgspec import Struct
+from onelogin_connector.simulator.faults import Planted
 
 
 class Endpoint(StrEnum):
@@ -59,7 +58,7 @@ WITHOUT_BODY = frozenset({Trouble.DOWN, Trouble.RESET})
 """These happen before a body is there to look into."""
 
 
-class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Fault(Planted, frozen=True, kw_only=True):
     """
     One thing that goes wrong.
     """
@@ -69,12 +68,6 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """None for every endpoint."""
     containing: str = ""
     """Only calls whose body, inflated, holds this text."""
-    times: int | None = None
-    """How many calls; None for all."""
-    skip: int = 0
-    """How many calls go well first."""
-    seconds: float | None = None
-    """How long it lasts from the request for it on, by Azure's clock; None for ever."""
     status: int = 500
     code: str = ""
     message: str = ""
@@ -82,62 +75,14 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds, or the header's text as it is to stand; None for no header."""
     retry_as_date: bool = False
     """Write the seconds as the moment they end."""
-    wait_seconds: float = 0.0
-    """How late a slow answer is."""
 
-
-class _Counted(Struct):
-    fault: Fault
-    skip: int
-    times: int | None
-    end: float | None
-
-
-class Faults:
-    """
-    The faults in force. The oldest that fits a call is the one it meets.
-    """
-
-    def __init__(self, *, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._waiting: list[_Counted] = []
-
-    def add(self, fault: Fault) -> None:
+    def fits(self, where: Endpoint, content: bytes | None = None) -> bool:
         """
-        Let something go wrong from now on.
-        """
-        end = None if fault.seconds is None else self._clock() + fault.seconds
-        self._waiting.append(_Counted(fault, fault.skip, fault.times, end))
-
-    def clear(self) -> None:
-        """
-        Let everything go well again.
-        """
-        self._waiting.clear()
-
-    def next(self, where: Endpoint, content: bytes | None = None) -> Fault | None:
-        """
-        Return what goes wrong with a call, and count it.
+        Tell whether it is about a call.
 
         Args:
             content: The inflated body; None before it was read, when only what needs no body can go wrong.
         """
-        now = self._clock()
-        self._waiting = [
-            each for each in self._waiting if each.times != 0 and (each.end is None or now < each.end)
-        ]
-        for each in self._waiting:
-            if not _fits(each.fault, where, content):
-                continue
-            if each.skip:
-                each.skip -= 1
-            else:
-                each.times = None if each.times is None else each.times - 1
-                return each.fault
-        return None
-
-
-def _fits(fault: Fault, where: Endpoint, content: bytes | None) -> bool:
-    if fault.where not in {None, where} or (fault.trouble in WITHOUT_BODY) is not (content is None):
-        return False
-    return content is None or not fault.containing or fault.containing.encode() in content
+        if self.where not in {None, where} or (self.trouble in WITHOUT_BODY) is not (content is None):
+            return False
+        return content is None or not self.containing or self.containing.encode() in content

@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 from msgspec import Struct, structs
 from starlette.requests import Request
 
-from onelogin_connector.event import parse_time_us
+from onelogin_connector.loose import parse_time_us
 from onelogin_connector.service.events import ALL, RANGES_SECONDS
-from onelogin_connector.store.events import COLUMNS, LONGEST_VALUE, Filter
+from onelogin_connector.store.events import COLUMNS, Filter
+from onelogin_connector.store.listed import LONGEST_VALUE
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.reading import whole
 

@@ -10,13 +10,13 @@ from msgspec import Struct, field
 from starlette.requests import Request
 
 from onelogin_connector.errors import ConfigError, ConnectorError
-from onelogin_connector.event import parse_time_us
 from onelogin_connector.journal import time_rule
 from onelogin_connector.journal.base import ConnectorCounts
 from onelogin_connector.journal.time_rule import TimeRuleFigures
+from onelogin_connector.loose import parse_time_us
+from onelogin_connector.moments import text_of
 from onelogin_connector.service import Service
 from onelogin_connector.service.fills import Fill, FillState
-from onelogin_connector.service.report import text_of
 from onelogin_connector.store import HourFigures
 from onelogin_connector.store.events import LatenessBar
 from onelogin_connector.web.answers import HttpError

@@ -9,6 +9,7 @@ from msgspec import Struct
 from starlette.requests import Request
 
 from onelogin_connector.service.alarms import Alarm
+from onelogin_connector.service.ledgers import RESOURCES
 from onelogin_connector.state import Change
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.console.base import service_of
@@ -23,15 +24,6 @@ KINDS = {
     "check": "Tests",
     "alarm": "Alarms",
 }
-TYPES = {
-    "connector": "Data connector",
-    "source": "Data connector",
-    "sink": "Destination",
-    "journal": "Journal",
-    "check": "Connection check",
-    "alarm": "Alarm",
-}
-"""Kind of a part → what the table for queries calls it."""
 
 ON_PAGE = 50
 MOST = 500
@@ -96,8 +88,8 @@ async def health(request: Request) -> Health:
 
 def _kql(kind: str, part: str) -> str:
     lines = ["OneLoginConnectorHealth"]
-    if kind in TYPES:
-        lines.append(f"| where SentinelResourceType == '{TYPES[kind]}'")
+    if kind in RESOURCES:
+        lines.append(f"| where SentinelResourceType == '{RESOURCES[kind]}'")
     if part:
         text = quoted(part)
         lines.append(f"| where SentinelResourceName == {text} or ExtendedProperties.ConnectorId == {text}")

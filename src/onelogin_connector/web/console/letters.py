@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.journal.base import DeadLetter, LetterHead
+from onelogin_connector.moments import text_of
 from onelogin_connector.service import Service
-from onelogin_connector.service.report import text_of
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.console.base import render, service_of
 from onelogin_connector.web.console.routes import Act, Done, Download, Entry, View
