@@ -2,6 +2,7 @@
 What every test may rely on: a clean environment, no network but loopback, and repeatable chance.
 """
 
+import atexit
 import os
 import shutil
 import sys
@@ -57,6 +58,9 @@ def _is_address(host: str) -> bool:
 
 
 sys.addaudithook(_refuse_outside)
+
+# When the interpreter ends, DuckDB's binding lists there what is still held of it, for its own authors.
+atexit.register(os.dup2, os.open(os.devnull, os.O_WRONLY), 2)
 
 
 @pytest.fixture(autouse=True)
