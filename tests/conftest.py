@@ -63,7 +63,8 @@ sys.addaudithook(_refuse_outside)
 # No test meets a certificate that an authority has signed, and reading all of the machine's takes a client 26 ms.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("fixtures") / "nobody.pem")
 
-# When the interpreter ends, DuckDB's binding lists there what is still held of it, for its own authors.
+# When an interpreter ends, DuckDB's binding lists there what is still held of it, for its own authors; of several
+# processes that comes before the summary, which is to be the last that is said.
 atexit.register(os.dup2, os.open(os.devnull, os.O_WRONLY), 2)
 
 

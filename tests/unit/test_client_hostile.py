@@ -457,7 +457,7 @@ def http_answers(*repeated):
 
 def answers_by_path():
     """
-    Draw whom to answer, and how: headers repeat what the host was told or gave before, so until then no token of its.
+    Draw which call to answer, and how; headers repeat what the host knows. Before it has given a token, none is a secret.
     """
     at_token = st.tuples(st.just("token"), http_answers(CLIENT_ID, CLIENT_SECRET))
     return at_token | st.tuples(st.just("events"), http_answers(*SECRETS))
