@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from onelogin_connector.service.folder import control_socket
 
@@ -116,6 +116,7 @@ def browser(browser_path: str) -> Iterator[Browser]:
     """
     Start the browser.
     """
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         # as root, in containers, Chromium has no sandbox; the pages are our own
         started = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
