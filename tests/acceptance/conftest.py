@@ -5,7 +5,6 @@ The real program as a process of its own: started, fed, asked, stopped, killed.
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
+import ports
 from onelogin_connector.service.folder import control_socket
 
 PROGRAM = [sys.executable, "-m", "onelogin_connector"]
@@ -176,6 +176,4 @@ def free_port() -> int:
     """
     Find a port that nobody listened on a moment ago.
     """
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    return ports.free_port()

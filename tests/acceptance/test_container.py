@@ -9,7 +9,6 @@ import importlib.util
 import os
 import re
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from types import ModuleType
 import httpx2
 import pytest
 import yaml
+
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0  # an idle machine needs two; a test must not fail for a busy one
@@ -42,15 +43,6 @@ def _beside() -> ModuleType:
 
 dockerfile = _beside()
 STEPS = dockerfile.read((ROOT / "Dockerfile").read_text())
-
-
-def free_port() -> int:
-    """
-    Find a port that nobody listens on.
-    """
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from time import monotonic, sleep
 
 import pytest
 
+from ports import free_port
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30.0
 
@@ -88,15 +90,6 @@ class Checkout:
         finally:
             self.process.kill()
             self.process.wait()
-
-
-def free_port() -> int:
-    """
-    Return a port that was free a moment ago.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """
 A person at the console: Chromium before the running program with its simulated account.
 
-One program and one browser serve all tests of a run; each test has a window of its own, signed in, which fails the
-test on any error that the page meets and on anything that the content security policy refuses.
+One program and one browser serve all tests of this folder that one process runs; each test has a window of its own,
+signed in, which fails the test on any error that the page meets and on anything that the content security policy
+refuses. Both end with the folder: while the browser's loop runs, no other test of the process could run asyncio's.
 """
 
 import importlib.util
@@ -16,7 +17,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from onelogin_connector.service.folder import control_socket
 
@@ -44,13 +45,6 @@ name = "Contractors"
 description = "Waits for its webhook"
 """
 """Beside the first, which is the simulated account's: one whose API nobody answers, and one that nothing has come to."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """
-    Run the tests of this folder last: from the first on the browser's loop runs, and asyncio has one at a time.
-    """
-    items.sort(key=lambda item: Path(__file__).parent in item.path.parents)
 
 
 def _of_acceptance() -> ModuleType:
@@ -130,11 +124,12 @@ def browser_path() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(browser_path: str) -> Iterator[Browser]:
     """
     Start the browser.
     """
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         # as root, in containers, Chromium has no sandbox; the pages are our own
         started = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
@@ -142,7 +137,7 @@ def browser(browser_path: str) -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """
     Start the program with its simulated account and a day of its history.
@@ -157,7 +152,7 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         program.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signed_in(browser: Browser, site: Site) -> dict[str, Any]:
     """
     Sign in by the one-time link, and return what the browser keeps of it.

@@ -21,6 +21,7 @@ from onelogin_connector.journal.blobs.head import HEAD, prepare
 from onelogin_connector.journal.blobs.journal import BlobJournal
 from onelogin_connector.journal.blobs.lease import take
 from onelogin_connector.simulator.azure.blobs import BlobService, Reply
+from ports import free_port
 from tests.blob_account import KEY, blob_container, connection
 
 AZURITE = os.environ.get("AZURITE") or shutil.which("azurite-blob")
@@ -34,9 +35,7 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if os.environ.get("CI") and not os.environ.get("WITHOUT_AZURITE"):
             pytest.fail("azurite-blob is not installed here, and on CI nothing may be skipped for that")
         pytest.skip("needs azurite-blob (npm install azurite)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp("azurite")
     options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", str(folder)]
     running = subprocess.Popen(

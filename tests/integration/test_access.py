@@ -16,6 +16,7 @@ from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import ENTRIES, Gate, access_of, hosts_of, main_app
 from onelogin_connector.web.console.routes import Act, View
 from onelogin_connector.web.endpoints import ENDPOINTS
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +97,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     path = tmp_path / "onelogin-connector.toml"
     path.write_text("[sinks.store]\nenabled = false\n")
     environ = {"ONELOGIN_CONNECTOR_ADMIN_PASSWORD": PASSWORD}
-    service = build(load(path, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=clock)
+    service = build(
+        load(path, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=clock, hasher=QUICK
+    )
     yield World(service, clock)
     await service.stop()
 

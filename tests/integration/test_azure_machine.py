@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import socket
 import stat
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from hypothesis import strategies as st
 from deploy.azure import build
 from deploy.azure.machine import configure, first_boot, key_vault_secrets
 from onelogin_connector.config import load
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30.0
@@ -344,15 +344,6 @@ def test_cloud_init_names_what_is_there():
     assert told["runcmd"] == [["python3", "/opt/onelogin-connector/first_boot.py"]]
     assert all(file["encoding"] == "b64" for file in told["write_files"])
     assert str(first_boot.DEPLOYMENT) in {file["path"] for file in told["write_files"]}
-
-
-def free_port() -> int:
-    """
-    Find a port that nobody listens on.
-    """
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture

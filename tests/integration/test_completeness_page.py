@@ -24,6 +24,7 @@ from onelogin_connector.sources.polling.backfill import Backfilled
 from onelogin_connector.store import Swept
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import access_of, main_app
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +69,7 @@ async def opened(tmp_path):
             'client_secret = { env = "SECRET" }\napi_budget_share = 1.0\n[connectors.pushed]\n'
         )
         settings = load(path, {"SECRET": CLIENT_SECRET}, data_dir=tmp_path / "data", folder=tmp_path)
-        service = build(settings)
+        service = build(settings, hasher=QUICK)
         stack.push_async_callback(service.stop)
         await service.start(only_store=True)
         yield World(service)

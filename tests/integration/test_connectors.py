@@ -23,6 +23,7 @@ from onelogin_connector.simulator.serving import bind, serving
 from onelogin_connector.simulator.trouble import Fault, Trouble
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import access_of, main_app
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +113,9 @@ async def world(tmp_path, *, allow=True, start=True, account=None):
             f'client_secret = {{ env = "SECRET" }}\napi_url = "{url}"\n'
         )
         environ = {"SECRET": "secret-of-the-file", "ONELOGIN_CONNECTOR_ADMIN_PASSWORD": PASSWORD}
-        service = build(load(path, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=clock)
+        service = build(
+            load(path, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=clock, hasher=QUICK
+        )
         stack.push_async_callback(service.stop)
         if start:
             await service.start()
@@ -237,7 +240,7 @@ async def test_the_built_in_connector_can_be_set_up_and_stays_deleted(tmp_path):
     The connector that is there when nothing else is takes settings; deleted, it does not come back.
     """
     settings = load(None, {}, data_dir=tmp_path / "data", folder=tmp_path)
-    service = build(settings)
+    service = build(settings, hasher=QUICK)
     try:
         assert service.connectors.origin("default") == "built-in"
         wanted = {"name": "Company"}
@@ -250,7 +253,7 @@ async def test_the_built_in_connector_can_be_set_up_and_stays_deleted(tmp_path):
             assert (await client.get("/api/v1/connectors")).json() == []
     finally:
         await service.stop()
-    service = build(settings)
+    service = build(settings, hasher=QUICK)
     try:
         assert not service.settings.connectors
         assert settings.connectors, "what was loaded belongs to whoever loaded it"

@@ -23,6 +23,7 @@ from onelogin_connector.web.console.assets import Assets
 from onelogin_connector.web.console.base import FLASH_COOKIE
 from onelogin_connector.web.console.routes import Act, Download, View, routes
 from onelogin_connector.web.endpoints import ENDPOINTS
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +48,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     file = tmp_path / "settings.toml"
     file.write_text(SETTINGS)
     environ = {"ONELOGIN_CONNECTOR_ADMIN_PASSWORD": PASSWORD}
-    service = build(load(file, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=clock)
+    service = build(
+        load(file, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=clock, hasher=QUICK
+    )
     yield World(service, access_of(service), clock)
     await service.stop()
 
@@ -172,7 +175,9 @@ async def test_a_connector_at_rest_is_deleted_and_its_events_stay(tmp_path):
     Stop, confirm, gone: from page, API and webhook. It is offered only then.
     """
     environ = {"ONELOGIN_CONNECTOR_ADMIN_PASSWORD": PASSWORD}
-    service = build(load(None, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=Clock())
+    service = build(
+        load(None, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=Clock(), hasher=QUICK
+    )
     world = World(service, access_of(service), Clock())
     try:
         async with world.signed_in() as browser:

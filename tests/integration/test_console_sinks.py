@@ -30,6 +30,7 @@ from onelogin_connector.sources.reading import read_all
 from onelogin_connector.state import State
 from onelogin_connector.status import State as Stand
 from onelogin_connector.web.access import Role
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -620,7 +621,7 @@ async def test_a_file_that_takes_a_name_over_wins(tmp_path):
         'workspace_key = { env = "KEY" }\n'
     )
     environ = {"SECRET": "secret-of-the-file", "KEY": OTHER_KEY}
-    service = build(load(path, environ, data_dir=tmp_path / "data", folder=tmp_path))
+    service = build(load(path, environ, data_dir=tmp_path / "data", folder=tmp_path), hasher=QUICK)
     try:
         assert service.settings.sinks["twice"].settings.workspace_key.reveal() == OTHER_KEY
         assert service.sinks.made("twice") is None

@@ -18,6 +18,7 @@ from onelogin_connector.event import Channel, Entry, Kind, Way
 from onelogin_connector.service import build
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import access_of, main_app
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +72,9 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """Build a service without starting it."""
     environ = {"ONELOGIN_CONNECTOR_ADMIN_PASSWORD": PASSWORD}
-    service = build(load(None, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=lambda: NOW)
+    service = build(
+        load(None, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=lambda: NOW, hasher=QUICK
+    )
     yield World(service)
     await service.stop()
 

@@ -13,6 +13,7 @@ from onelogin_connector.config import load
 from onelogin_connector.errors import Unavailable
 from onelogin_connector.service import Service, build
 from onelogin_connector.status import Stage, StageState, State
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,7 @@ def made(folder: Path, clock: Clock, more: str = "") -> Service:
     path = folder / "onelogin-connector.toml"
     path.write_text(CONFIG + more)
     environ = {"TOKEN": TOKEN, "ONELOGIN_CONNECTOR_ADMIN_PASSWORD": "a long enough password"}
-    return build(load(path, environ, data_dir=folder / "data", folder=folder), clock=clock)
+    return build(load(path, environ, data_dir=folder / "data", folder=folder), clock=clock, hasher=QUICK)
 
 
 @pytest.fixture

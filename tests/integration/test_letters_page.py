@@ -20,6 +20,7 @@ from onelogin_connector.status import State
 from onelogin_connector.web.access import COOKIE, Role
 from onelogin_connector.web.app import access_of, main_app
 from onelogin_connector.web.console.letters import hexadecimal
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +53,7 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """Build a service without starting it."""
-    service = build(load(None, {}, data_dir=tmp_path / "data", folder=tmp_path))
+    service = build(load(None, {}, data_dir=tmp_path / "data", folder=tmp_path), hasher=QUICK)
     yield World(service)
     await service.stop()
 

@@ -18,6 +18,7 @@ from onelogin_connector.service import Service, build
 from onelogin_connector.web.app import access_of, main_app
 from onelogin_connector.web.oidc import KEYS_SECONDS, METADATA_SECONDS, PENDING_SECONDS
 from onelogin_connector.web.sign_on import BACK, BEGIN, SSO_COOKIE
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -101,7 +102,9 @@ async def world(tmp_path: Path, more: str) -> AsyncIterator[World]:
     path = tmp_path / "onelogin-connector.toml"
     path.write_text(CONFIG.format(issuer=provider.issuer, client_id=CLIENT_ID, more=more))
     environ = {"SECRET": CLIENT_SECRET, "ONELOGIN_CONNECTOR_ADMIN_PASSWORD": "a long enough password"}
-    service = build(load(path, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=clock)
+    service = build(
+        load(path, environ, data_dir=tmp_path / "data", folder=tmp_path), clock=clock, hasher=QUICK
+    )
     yield World(service, provider, clock)
     await service.stop()
     await provider.server.stop()
@@ -570,7 +573,7 @@ async def test_without_settings_there_is_no_single_sign_on(tmp_path):
     No button, and nothing at its addresses.
     """
     environ = {"ONELOGIN_CONNECTOR_ADMIN_PASSWORD": "a long enough password"}
-    service = build(load(None, environ, data_dir=tmp_path / "data", folder=tmp_path))
+    service = build(load(None, environ, data_dir=tmp_path / "data", folder=tmp_path), hasher=QUICK)
     world = World(service, None, Clock())
     async with world.browser() as browser:
         assert BEGIN not in (await browser.get("/login")).text

@@ -30,6 +30,7 @@ from onelogin_connector.simulator.serving import bind, serving
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import ENTRIES, access_of, main_app
 from onelogin_connector.web.console.routes import Act, Fields
+from passwords import QUICK
 
 PASSWORD = "a long enough password"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -72,7 +73,7 @@ class Served:
 
     async def _open(self):
         environ = {"ONELOGIN_CONNECTOR_ADMIN_PASSWORD": PASSWORD}
-        service = build(load(None, environ, data_dir=self.folder, folder=self.folder))
+        service = build(load(None, environ, data_dir=self.folder, folder=self.folder), hasher=QUICK)
         self._stack.push_async_callback(service.stop)
         await service.start()
         self.access = access_of(service)

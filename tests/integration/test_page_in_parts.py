@@ -18,6 +18,7 @@ from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import access_of, main_app
 from onelogin_connector.web.console import base, parts
 from onelogin_connector.web.console.parts import READING
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +98,9 @@ async def site(tmp_path):
     """
     Build a console without starting its service.
     """
-    service = build(load(None, {}, data_dir=tmp_path / "data", folder=tmp_path), clock=lambda: 1_800_000_000)
+    service = build(
+        load(None, {}, data_dir=tmp_path / "data", folder=tmp_path), clock=lambda: 1_800_000_000, hasher=QUICK
+    )
     yield Site(service)
     await service.stop()
 

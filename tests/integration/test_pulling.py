@@ -18,6 +18,7 @@ from onelogin_connector.simulator.company import Company
 from onelogin_connector.simulator.credential import CLIENT_ID, CLIENT_SECRET
 from onelogin_connector.simulator.serving import bind, serving
 from onelogin_connector.web.app import access_of, control_app
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +65,7 @@ async def pulling(tmp_path: Path, *, connectors=("acme",), start=True, secret=CL
         path = tmp_path / "settings.toml"
         path.write_text(text)
         settings = load(path, {"SECRET": secret}, data_dir=tmp_path / "data", folder=tmp_path)
-        service = build(settings)
+        service = build(settings, hasher=QUICK)
         stack.push_async_callback(service.stop)
         await service.start(only_store=not start)
         world = World(service, account)

@@ -1,13 +1,13 @@
 /*
  * Parse and bind KQL with Microsoft's own language service.
  *
- * Reads from stdin {"tables": {name: "(column: type, ...)"}, "functions": {name: body}, "queries": {name: text}}, and
- * writes {"errors": {name: [text, ...]}, "columns": {name: [[column, type], ...]}} for queries to stdout. Functions are
- * known to the queries, and to one another, as those of a workspace are.
+ * For each line {"tables": {name: "(column: type, ...)"}, "functions": {name: body}, "queries": {name: text}} of stdin,
+ * writes {"errors": {name: [text, ...]}, "columns": {name: [[column, type], ...]}} for queries as a line to stdout.
+ * Functions are known to the queries, and to one another, as those of a workspace are.
  */
 "use strict";
 
-const { readFileSync } = require("node:fs");
+const { createInterface } = require("node:readline");
 
 const folder = "@kusto/language-service-next";
 require(`${folder}/bridge.min.js`);
@@ -38,12 +38,14 @@ function checked(text, globals) {
   return { errors, columns: columns.map((column) => [column.Name, column.Type.Name]) };
 }
 
-const { tables, functions, queries } = JSON.parse(readFileSync(0, "utf8"));
-const globals = database(tables, functions);
-const answer = { errors: {}, columns: {} };
-for (const [name, text] of Object.entries(queries)) {
-  const { errors, columns } = checked(text, globals);
-  answer.errors[name] = errors;
-  answer.columns[name] = columns;
-}
-process.stdout.write(JSON.stringify(answer));
+createInterface({ input: process.stdin }).on("line", (line) => {
+  const { tables, functions, queries } = JSON.parse(line);
+  const globals = database(tables, functions);
+  const answer = { errors: {}, columns: {} };
+  for (const [name, text] of Object.entries(queries)) {
+    const { errors, columns } = checked(text, globals);
+    answer.errors[name] = errors;
+    answer.columns[name] = columns;
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+});

@@ -32,31 +32,6 @@ LOST_ROWS = {
 """What is read of Azure's own table of errors."""
 
 
-def check(tables, queries, functions=None):
-    """Return what the language service makes of queries in a workspace of these tables and functions."""
-    missing = "Node" if not shutil.which("node") else "" if LANGUAGE.is_dir() else str(LANGUAGE)
-    if missing:
-        told = f"{missing} is missing: install Node, then run npm ci --prefix tests/kusto"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(told)
-    asked = {
-        "tables": {
-            name: f"({', '.join(f'{column}: {kind}' for column, kind in columns.items())})"
-            for name, columns in tables.items()
-        },
-        "functions": functions or {},
-        "queries": queries,
-    }
-    done = subprocess.run(
-        ["node", str(FOLDER / "check.js")],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def columns(make):
     """Return the columns of tables that are made in an empty workspace."""
     space = world.workspace()
@@ -92,8 +67,43 @@ def here():
     return world.types(world.workspace())
 
 
+@pytest.fixture(scope="module")
+def check(tmp_path_factory):
+    """Return what asks the language service of queries in a workspace of given tables and functions."""
+    missing = "Node" if not shutil.which("node") else "" if LANGUAGE.is_dir() else str(LANGUAGE)
+    if missing:
+        told = f"{missing} is missing: install Node, then run npm ci --prefix tests/kusto"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(told)
+    told = tmp_path_factory.mktemp("language") / "told"
+
+    def ask(tables, queries, functions=None):
+        asked = {
+            "tables": {
+                name: f"({', '.join(f'{column}: {kind}' for column, kind in columns.items())})"
+                for name, columns in tables.items()
+            },
+            "functions": functions or {},
+            "queries": queries,
+        }
+        service.stdin.write(json.dumps(asked) + "\n")
+        service.stdin.flush()
+        answer = service.stdout.readline()
+        assert answer, told.read_text()
+        return json.loads(answer)
+
+    # one for all tests: it takes longer to load than to answer
+    command = ["node", str(FOLDER / "check.js")]
+    with (
+        told.open("w") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as service,
+    ):
+        yield ask
+
+
 @pytest.mark.parametrize("name", WORKSPACES)
-def test_the_parser_binds(name, here):
+def test_the_parser_binds(name, here, check):
     """
     In each workspace the parser is without error, and of the same columns and types: none is split in two.
     """
@@ -107,7 +117,7 @@ def test_the_parser_binds(name, here):
     assert {column for column in kinds if kinds[column] != here[column]} <= unsure
 
 
-def test_every_query_binds(here):
+def test_every_query_binds(here, check):
     """
     Each query of the solution is KQL that Microsoft's tools take, over the tables as they are in a workspace.
     """
@@ -117,7 +127,7 @@ def test_every_query_binds(here):
     assert all(kind != "unknown" for kinds in found["columns"].values() for _, kind in kinds)
 
 
-def test_queries_need_no_particular_table(here):
+def test_queries_need_no_particular_table(here, check):
     """
     What asks the function is without error in a workspace that has none of the tables.
     """
@@ -128,7 +138,7 @@ def test_queries_need_no_particular_table(here):
     assert check({"OneLogin": here}, queries)["errors"] == {name: [] for name in queries}
 
 
-def test_a_mistake_is_found(here):
+def test_a_mistake_is_found(here, check):
     """
     The check can fail: a column that is not there, a wrong type, an unknown function and a slip of the pen are named.
     """

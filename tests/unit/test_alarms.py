@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from argon2 import PasswordHasher
 
 from onelogin_connector.config import AlarmOptions
 from onelogin_connector.errors import ConfigError, Unavailable
@@ -19,10 +18,10 @@ from onelogin_connector.service.alarms import Alarms
 from onelogin_connector.service.notices import ATTEMPTS_BEFORE_ALARM, GRACE_SECONDS, Notices
 from onelogin_connector.setting import Secret
 from onelogin_connector.state import State
+from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
 
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PATH = "/services/T00/B00/very-secret-part"
 
 
@@ -70,7 +69,7 @@ class Receiver:
 class World:
     def __init__(self, folder: Path, port: int, **options) -> None:
         self.clock = Clock()
-        self.state = State(folder, clock=self.clock, hasher=CHEAP)
+        self.state = State(folder, clock=self.clock, hasher=QUICK)
         self.port = port
         self.rests: list[float] = []
         self.restart(**options)

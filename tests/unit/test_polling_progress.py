@@ -1,13 +1,11 @@
 import pytest
-from argon2 import PasswordHasher
 from msgspec import structs
 
 from onelogin_connector.marks import BackfillMark, Listing, SweptHour
 from onelogin_connector.sources.polling import tail
 from onelogin_connector.state import State
 from onelogin_connector.testing import MemoryProgress
-
-QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+from passwords import QUICK
 
 
 def swept(hour, **changes):

@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,10 +16,10 @@ from onelogin_connector.setting import Secret
 from onelogin_connector.sinks.base import Stage, StageState
 from onelogin_connector.state import State, hashed
 from onelogin_connector.state.database import Database, migrations, queries
+from passwords import QUICK
 
 PASSWORD = "correct horse battery"
 KEY, OLD_KEY = "k" * 32, "o" * 40
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class Clock:
@@ -43,7 +42,7 @@ def opened(tmp_path, clock):
     states = []
 
     def open_state(key=None, folder=tmp_path):
-        states.append(State(folder, secret_key=key and Secret(key), clock=clock, hasher=CHEAP))
+        states.append(State(folder, secret_key=key and Secret(key), clock=clock, hasher=QUICK))
         return states[-1]
 
     yield open_state

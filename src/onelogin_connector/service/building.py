@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from shutil import rmtree
 from typing import Any
 
+from argon2 import PasswordHasher
 from msgspec import structs
 
 from onelogin_connector.config import Settings
@@ -25,9 +26,18 @@ from onelogin_connector.state import State
 from onelogin_connector.store import Store
 
 
-def build(settings: Settings, *, clock: Callable[[], float] = time.time, purpose: str = SERVICE) -> Service:
+def build(
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.time,
+    purpose: str = SERVICE,
+    hasher: PasswordHasher | None = None,
+) -> Service:
     """
     Claim the data folder and open everything in it; to be called in a running event loop.
+
+    Args:
+        hasher: How slow password hashes are; None for as slow as is recommended.
 
     Raises:
         ConfigError: The folder cannot be used, or a setting does not fit it.
@@ -37,7 +47,7 @@ def build(settings: Settings, *, clock: Callable[[], float] = time.time, purpose
         folder = Folder(settings.data_dir, purpose=purpose)
         opened.callback(folder.release)
         rmtree(folder.path / SCRATCH, ignore_errors=True)  # what a killed process left half done
-        state = State(folder.path, secret_key=settings.secret_key, clock=clock)
+        state = State(folder.path, secret_key=settings.secret_key, clock=clock, hasher=hasher)
         opened.callback(state.close)
         # dictionaries of its own: what the console makes is added to them
         settings = structs.replace(

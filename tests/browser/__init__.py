@@ -1,0 +1,3 @@
+"""
+The pages in a browser. A package, so that the browser can end with the last of its tests.
+"""
