@@ -16,7 +16,7 @@ PACKAGE = "onelogin_connector"
 SOURCE = Path(onelogin_connector.__file__).parent
 
 FLOORS = [
-    {"breakage", "errors", "hiding", "kql", "marks", "reach", "retry", "setting", "status"},
+    {"breakage", "errors", "hiding", "kql", "marks", "plural", "reach", "retry", "setting", "status"},
     {"azure", "event", "onelogin"},
     {"formats", "identity", "matching", "simulator"},
     {"journal", "state", "store"},

@@ -17,9 +17,8 @@ from msgspec import ValidationError, structs, to_builtins
 from onelogin_connector.config import Secret, SinkSettings
 from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.journal.base import Checkpoint
 from onelogin_connector.reach import Reach
-from onelogin_connector.service import sink_secrets
+from onelogin_connector.service import sink_checkpoints, sink_secrets
 from onelogin_connector.service import sink_wanted as entered
 from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.delivering import delivery_of, is_makeable, sink_of, users_stream_of
@@ -219,10 +218,12 @@ class Sinks:
             # a library that it needs and that is not there is told before anything is kept
             clock = self._service.clock
             await sink_of(read.kind, read.settings, kept.name, clock=clock, reach=self.reach).close()
+            if sink is None:
+                await sink_checkpoints.set_out(self._service, kept)
+                self._pauses.pop(kept.name, None)
             await asyncio.to_thread(self._keep, kept, read, given)
             await self._end(kept.name)
             if sink is None:
-                await self._set_out(kept)
                 self._service.collecting.attend(kept.name)
             self._made[kept.name] = kept
             self._service.settings.sinks[kept.name] = read
@@ -259,10 +260,10 @@ class Sinks:
 
     async def remove(self, sink: str) -> int:
         """
-        Remove a sink for ever, with its secrets. What it was sent stays where it is, and so do its dead letters.
+        Remove a sink for ever, with everything that is kept of it but its dead letters. What it was sent stays there.
 
         Returns:
-            How many entries waited for it; it will not get them.
+            How many entries waited for it or were owed to it; it will not get them.
 
         Raises:
             ConfigError: There is no such sink, it stands in the settings file, or it was not paused.
@@ -273,15 +274,17 @@ class Sinks:
             delivery = service.deliveries.get(sink)
             if delivery is not None and sink not in self._pauses:
                 raise ConfigError(f"The sink {sink} is active.", action="Pause it first, then delete it.")
-            backlog = delivery.lag().events if delivery else 0
+            unsent = sink_checkpoints.unsent(service, sink)
             await self._end(sink)
-            await asyncio.to_thread(self._forget, sink)
+            await asyncio.to_thread(service.state.remove_part, "sink", sink)
             self._pauses.pop(sink, None)
             self._made.pop(sink, None)
             for held in (service.settings.sinks, service.deliveries, service.user_streams):
                 held.pop(sink, None)
+            service.refills.forget(sink)
             service.alarms.clear(f"unusable {sink}")
-            return backlog
+            await sink_checkpoints.forget(service, sink)
+            return unsent
 
     def _taken(self) -> dict[str, str]:
         service = self._service
@@ -305,21 +308,6 @@ class Sinks:
         settings = {name: value for name, value in to_builtins(kept).items() if name not in {"name", "begin"}}
         bound_to = entered.bound_to(read.settings)
         self._service.state.save_part("sink", kept.name, settings, given, bound_to=bound_to)
-
-    def _forget(self, sink: str) -> None:
-        state = self._service.state
-        state.remove_part("sink", sink)
-        state.sinks.forget(sink)
-
-    async def _set_out(self, wanted: WantedSink) -> None:
-        """
-        Put the checkpoint of a new sink where it is to begin; one of that name may have been there before.
-        """
-        stats = self._service.journal.stats()
-        # what was pruned before it was made is nothing that it is owed
-        nothing_held = wanted.begin == "now" or not stats["entries"]
-        begin = stats["last_offset"] if nothing_held else max(0, stats["first_offset"] - 1)
-        await self._service.journal.advance(wanted.name, Checkpoint(offset=begin))
 
     # What runs.
 

@@ -254,7 +254,7 @@ def _environment(assets: Assets) -> Environment:
         auto_reload=False,
     )
     made.globals["asset"] = assets.address
-    for name in ("absolute", "machine", "span", "count", "rate", "size", "share", "coded"):
+    for name in ("absolute", "machine", "span", "count", "counted", "rate", "size", "share", "coded"):
         made.filters[name] = getattr(shown, name)
     made.filters["visible"] = visible
     return made

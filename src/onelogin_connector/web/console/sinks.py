@@ -19,6 +19,7 @@ from onelogin_connector.web.access import caller_of
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.console.base import service_of
 from onelogin_connector.web.console.routes import Act, Done, Entry, View
+from onelogin_connector.web.console.shown import count
 
 
 class ShownSetting(Struct, frozen=True):
@@ -80,6 +81,34 @@ class Sure(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     confirmed: bool = False
+
+
+def deleting(_request: Request, view: SinkView) -> dict[str, str]:
+    """
+    Return what goes with a sink that is deleted, and what stays: the question before it.
+    """
+    row, said = view.row, []
+    if row.backlog:
+        which = (
+            "The event that waits for it is"
+            if row.backlog == 1
+            else f"The {count(row.backlog)} events that wait for it are"
+        )
+        said.append(f"{which} not sent.")
+    if row.owed:
+        which = (
+            "The event that it is owed is"
+            if row.owed == 1
+            else f"The {count(row.owed)} events that it is owed are"
+        )
+        said.append(f"{which} not sent either." if row.backlog else f"{which} not sent.")
+    said.append(
+        "Its settings, secrets, figures and place in the journal go for ever: one made later under its name begins anew."
+    )
+    said.append("What it has sent stays where it is.")
+    if row.dead_letters:
+        said.append("So do its dead letters; they can be sent again once there is a sink of this name.")
+    return {"deleting": " ".join(said)}
 
 
 async def sinks(request: Request) -> SinksView:
@@ -246,7 +275,7 @@ async def check(request: Request, _values: Any) -> Done:
 
 ENTRIES: tuple[Entry, ...] = (
     View("/sinks", "/sinks", "sinks.html", SinksView, sinks, title="Sinks", icon="out", group="Deliver"),
-    View("/sinks/{id}", "/sinks/{id}", "sinks_one.html", SinkView, sink),
+    View("/sinks/{id}", "/sinks/{id}", "sinks_one.html", SinkView, sink, also=deleting),
     Act("/sinks/{id}/pause", "sink_paused", pause, back="/sinks/{id}"),
     Act("/sinks/{id}/resume", "sink_resumed", resume, back="/sinks/{id}"),
     Act("/sinks/{id}/refill", "sink_refilled", refill, back="/sinks/{id}"),
