@@ -16,6 +16,7 @@ from msgspec import structs
 
 from onelogin_connector.config import Settings
 from onelogin_connector.errors import ConnectorError
+from onelogin_connector.plural import counted
 from onelogin_connector.setting import HttpUrl, Secret
 
 if TYPE_CHECKING:
@@ -67,9 +68,11 @@ async def feed(
     now_us = int(clock() * 1_000_000)
     if hours > 0:
         tally = await sender.send_history(company, now_us - int(hours * HOUR_US), now_us)
-        logger.info("%d events of history were sent", tally.events, extra={"action": "simulated_history"})
+        sent = counted(tally.events, "event of history was", "events of history were")
+        logger.info("%s sent", sent, extra={"action": "simulated_history"})
         if tally.lost:
-            logger.info("%d events were lost on the way", tally.lost, extra={"action": "simulated_loss"})
+            lost_words = counted(tally.lost, "event was", "events were")
+            logger.info("%s lost on the way", lost_words, extra={"action": "simulated_loss"})
     if told is not None:
         told.set()
     await sender.send_live(company, now_us)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from onelogin_connector.errors import ConfigError
+from onelogin_connector.plural import counted
 from onelogin_connector.service import sink_checkpoints
 from onelogin_connector.service.connecting import run_shown
 from onelogin_connector.service.sink_wanted import WantedSink
@@ -49,7 +50,7 @@ async def remove_sink(api: "Api", request: Request) -> Response:
     name = _found(api, request)
     unsent = sink_checkpoints.unsent(api.service, name)
     if unsent and request.query_params.get("confirmed") != "true":
-        what = "1 entry waits" if unsent == 1 else f"{unsent} entries wait"
+        what = counted(unsent, "entry waits", "entries wait")
         raise ConfigError(
             f"{what} for the sink {name}, and would not be sent.",
             action="Add ?confirmed=true if it is meant.",

@@ -25,7 +25,7 @@ from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.wanted import LONGEST_NAME, FieldErrors
 from onelogin_connector.web.access import Role, caller_of
 from onelogin_connector.web.answers import HttpError
-from onelogin_connector.web.console.base import console_of, render, service_of
+from onelogin_connector.web.console.base import Tone, console_of, is_part, render, service_of
 from onelogin_connector.web.console.entered import LABELS, Entered, Form, form_of, mebibytes, wanted_of
 from onelogin_connector.web.console.routes import Act, Done, Download, Entry, View
 from onelogin_connector.web.reading import Rotation
@@ -191,12 +191,13 @@ async def check(request: Request, _nothing: Any) -> Done | Response:
     """
     service, connector = service_of(request), found(request)
     run = service.checks.begin(connector)
-    if _is_part(request):
+    if is_part(request):
         console_of(request).access.note(caller_of(request).name, "connector_tested", connector)
         return render(request, "connectors_check.html", run=run_shown(run), finished=False)
     await run.done.wait()
     result = run_shown(run)
-    return Done(result.headline, f"/connectors/{connector}", connector, tone="ok" if result.ok else "error")
+    tone: Tone = "error" if not result.ok else "ok" if result.proven else "info"
+    return Done(result.headline, f"/connectors/{connector}", connector, tone=tone)
 
 
 async def progress(request: Request) -> Response:
@@ -238,21 +239,14 @@ async def end_older_tokens(request: Request, _nothing: Any) -> Done:
 
 
 async def _watched(request: Request, run: Run) -> Response:
-    if _is_part(request):
+    if is_part(request):
         return render(request, "connectors_check.html", run=run_shown(run), finished=False)
     await run.done.wait()
     return render(request, "connectors_test.html", run=run_shown(run), finished=True)
 
 
 def _part(request: Request) -> str:
-    return "connectors_check.html" if _is_part(request) else "connectors_test.html"
-
-
-def _is_part(request: Request) -> bool:
-    """
-    Tell whether script asks for a piece of the page.
-    """
-    return "hx-request" in request.headers and "hx-boosted" not in request.headers
+    return "connectors_check.html" if is_part(request) else "connectors_test.html"
 
 
 ENTRIES: tuple[Entry, ...] = (

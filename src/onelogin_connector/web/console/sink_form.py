@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from onelogin_connector.errors import ConfigError
+from onelogin_connector.plural import counted
 from onelogin_connector.service import Service
 from onelogin_connector.service.check_run import Run
 from onelogin_connector.service.connecting import CheckShown, run_shown
@@ -31,7 +32,7 @@ from onelogin_connector.service.wanted import FieldErrors
 from onelogin_connector.sinks import registry
 from onelogin_connector.web.access import Role, caller_of
 from onelogin_connector.web.answers import HttpError
-from onelogin_connector.web.console.base import console_of, render, service_of
+from onelogin_connector.web.console.base import console_of, is_part, render, service_of
 from onelogin_connector.web.console.collection import Sure
 from onelogin_connector.web.console.routes import Act, Done, Entry, Fields, View
 
@@ -234,7 +235,7 @@ async def test(request: Request, values: Fields) -> Response:
     service = service_of(request)
     sink, wanted, _, wrong = await asyncio.to_thread(_entered, request, values)
     console_of(request).access.note(caller_of(request).name, "sink_tried", sink or wanted.name[:80])
-    part = "hx-request" in request.headers and "hx-boosted" not in request.headers
+    part = is_part(request)
     template = "connectors_check.html" if part else "connectors_test.html"
     try:
         if wrong:
@@ -271,7 +272,8 @@ async def delete(request: Request, values: Sure) -> Done:
             action='Send {"confirmed": true} if it is meant.',
         )
     backlog = await service_of(request).sinks.remove(sink)
-    waiting = f" {backlog} events waited for it, and are not sent." if backlog else ""
+    unsent = counted(backlog, "event", "events")
+    waiting = f" {unsent} waited for it, and {'is' if backlog == 1 else 'are'} not sent." if backlog else ""
     return Done(f"The sink {sink} is deleted.{waiting}", result={"backlog": backlog})
 
 

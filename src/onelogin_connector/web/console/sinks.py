@@ -6,18 +6,21 @@ from typing import Any
 
 from msgspec import Struct, UnsetType, structs, to_builtins
 from starlette.requests import Request
+from starlette.responses import Response
 
 from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError, ConnectorError
+from onelogin_connector.plural import counted
 from onelogin_connector.service import Service
 from onelogin_connector.service.collection import SinkRow
+from onelogin_connector.service.connecting import CheckShown, run_shown
 from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.refills import Refill
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.setting import Secret, settings_of
 from onelogin_connector.web.access import caller_of
 from onelogin_connector.web.answers import HttpError
-from onelogin_connector.web.console.base import service_of
+from onelogin_connector.web.console.base import console_of, is_part, render, service_of
 from onelogin_connector.web.console.routes import Act, Done, Entry, View
 from onelogin_connector.web.console.shown import count
 
@@ -61,6 +64,8 @@ class SinkView(Struct, frozen=True, kw_only=True):
     entered: WantedSink | None
     """What was entered in the console, without secrets; None for what the settings file defines."""
     check: LatestCheck | None
+    run: CheckShown | None
+    """The check that goes on at the moment."""
     refill: Refill | None
     can_refill: bool
     """There is a store to read from, and something is owed."""
@@ -146,6 +151,7 @@ async def sink_of(request: Request, name: str) -> SinkView:
 
 def _sink(service: Service, row: SinkRow, check: LatestCheck | None) -> SinkView:
     own = service.settings.sinks[row.name]
+    running = service.checks.running(row.name)
     kind, pause, origin = own.kind, service.sinks.pause_of(row.name), service.sinks.origin(row.name)
     return SinkView(
         row=row,
@@ -155,6 +161,7 @@ def _sink(service: Service, row: SinkRow, check: LatestCheck | None) -> SinkView
         paused_by=pause.actor if pause else "",
         entered=service.sinks.made(row.name),
         check=check,
+        run=None if running is None else run_shown(running),
         refill=service.refills.of(row.name),
         can_refill=bool(row.owed) and service.store is not None and kind != "store",
         settings=_settings(service, row.name),
@@ -252,16 +259,22 @@ async def waive(request: Request, values: Sure) -> Done:
             action='Send {"confirmed": true} if it is meant.',
         )
     given_up = await delivery.waive()
-    return Done(f"{given_up} records are given up for {id}.", result={"waived": given_up})
+    return Done(
+        f"{counted(given_up, 'record is', 'records are')} given up for {id}.", result={"waived": given_up}
+    )
 
 
-async def check(request: Request, _values: Any) -> Done:
+async def check(request: Request, _values: Any) -> Done | Response:
     """
-    Test the way to the destination.
+    Test the way to the destination; a part of the page that asks for it is shown the stages as they are done.
     """
     id = request.path_params["id"]
     if id not in service_of(request).settings.sinks:
         raise HttpError("not-found", f"There is no sink {id[:80]!r}.", action="Look at /sinks.")
+    if is_part(request):
+        console_of(request).access.note(caller_of(request).name, "sink_checked", id)
+        run = service_of(request).checks.begin_sink(id)
+        return render(request, "connectors_check.html", run=run_shown(run), finished=False)
     try:
         found = (await service_of(request).check([id]))[0]
     except ConnectorError as error:
