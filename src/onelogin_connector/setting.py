@@ -29,7 +29,12 @@ TAG = "kind"
 """The key by which a table says which of several it is."""
 
 Reference = tuple[str, str]
-"""Where a secret comes from: ``env`` or ``file`` and its name there; ``literal`` for an id that stands as it is."""
+"""
+Where a secret comes from: ``env`` or ``file`` and its name there; ``literal`` for an id that stands as it is, ``demo`` for
+what the demo brings along.
+"""
+
+OF_DEMO: Reference = ("demo", "")
 
 
 class Secret:

@@ -157,7 +157,7 @@ def _kept(service: Service, link: str) -> Path:
 def _start_demo(demo: Demo, service: Service, url: str) -> None:
     connector = next(iter(service.settings.connectors))
     print(f"The simulated company sends to {url}/webhook/{connector}", flush=True)
-    demo.start(f"{url}/webhook/{connector}", service.lend_webhook_token(connector))
+    demo.start(service, url)
 
 
 async def _until_stopped(stopping: asyncio.Event, servers: list[HttpServer]) -> bool:

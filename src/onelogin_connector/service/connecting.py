@@ -12,8 +12,8 @@ from msgspec import Struct
 from onelogin_connector.journal.base import ConnectorCounts
 from onelogin_connector.service import report
 from onelogin_connector.service.check_run import Run, headline, is_proven, meaning, reason
-from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.explaining import EXPLANATIONS
+from onelogin_connector.service.origin import Origin
 from onelogin_connector.service.report import text_of
 from onelogin_connector.service.standing import Word
 from onelogin_connector.state import Outcome
@@ -246,7 +246,7 @@ def _shown(service: "Service", name: str, check: Run | Outcome | None, word: Wor
         type=TYPE,
         description=settings.description,
         origin=origin,
-        editable=origin is not Origin.FILE,
+        editable=not origin.is_fixed,
         stopped=service.connectors.is_stopped(name),
         word=word,
         settings=_settings(service, name),

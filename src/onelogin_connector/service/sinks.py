@@ -20,10 +20,11 @@ from onelogin_connector.errors import ConfigError
 from onelogin_connector.reach import Reach
 from onelogin_connector.service import sink_checkpoints, sink_secrets
 from onelogin_connector.service import sink_wanted as entered
-from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.delivering import delivery_of, is_makeable, sink_of, users_stream_of
+from onelogin_connector.service.origin import Origin, require_editable
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.service.wanted import FieldErrors
+from onelogin_connector.setting import OF_DEMO
 from onelogin_connector.state import Pause
 from onelogin_connector.status import State as Stand
 
@@ -94,7 +95,10 @@ class Sinks:
         """
         Tell who defines a sink; the local store that nobody set up counts as the settings file's.
         """
-        return Origin.FILE if sink in self._of_file else Origin.CONSOLE
+        if sink not in self._of_file:
+            return Origin.CONSOLE
+        secrets = entered.secrets_of(self._service.settings.sinks[sink].settings)
+        return Origin.DEMO if any(secret.reference == OF_DEMO for _, secret in secrets) else Origin.FILE
 
     def made(self, sink: str) -> WantedSink | None:
         """
@@ -177,7 +181,7 @@ class Sinks:
         if delivery is None:
             action = (
                 f"Set enabled = true under [sinks.{sink}] and start again."
-                if self.origin(sink) is Origin.FILE
+                if self.origin(sink).is_fixed
                 else "Turn it on in its form."
             )
             raise ConfigError(f"The sink {sink} is turned off.", action=action)
@@ -296,11 +300,7 @@ class Sinks:
 
     def _require_editable(self, sink: str) -> None:
         self.require(sink)
-        if self.origin(sink) is Origin.FILE:
-            raise ConfigError(
-                f"The sink {sink} stands in the settings file or the environment, or is there by itself.",
-                action="Change it in the settings file, and start the program again.",
-            )
+        require_editable(self.origin(sink), f"The sink {sink}")
 
     # Changes on disk.
 

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from onelogin_connector.errors import ConfigError
 from onelogin_connector.service.check_run import Run
 from onelogin_connector.service.connecting import (
     CheckShown,
@@ -21,7 +22,7 @@ from onelogin_connector.service.connecting import (
     shown,
     webhook_shown,
 )
-from onelogin_connector.service.connectors import Origin
+from onelogin_connector.service.origin import require_editable
 from onelogin_connector.service.wanted import LONGEST_NAME, FieldErrors
 from onelogin_connector.web.access import Role, caller_of
 from onelogin_connector.web.answers import HttpError
@@ -112,12 +113,10 @@ async def edit_form(request: Request) -> Form:
         HttpError: It stands in the settings file.
     """
     service, connector = service_of(request), found(request)
-    if service.connectors.origin(connector) is Origin.FILE:
-        raise HttpError(
-            "conflict",
-            f"The connector {connector} stands in the settings file or the environment.",
-            action="Change it there, and start the program again.",
-        )
+    try:
+        require_editable(service.connectors.origin(connector), f"The connector {connector}")
+    except ConfigError as error:
+        raise HttpError("conflict", error.message, action=error.action) from error
     settings = service.settings.connectors[connector]
     made = service.connectors.made(connector)
     entered = Entered(

@@ -18,6 +18,7 @@ from onelogin_connector.service import Service
 from onelogin_connector.service.check_run import Run
 from onelogin_connector.service.connecting import CheckShown, run_shown
 from onelogin_connector.service.delivering import STORE
+from onelogin_connector.service.origin import require_editable
 from onelogin_connector.service.sink_fields import (
     KindShown,
     all_kinds,
@@ -105,11 +106,10 @@ async def edit_form(request: Request) -> SinkForm:
     service, sink = service_of(request), request.path_params["id"]
     made = service.sinks.made(sink)
     if made is None and sink in service.settings.sinks:
-        raise HttpError(
-            "conflict",
-            f"The sink {sink} stands in the settings file or the environment, or is there by itself.",
-            action="Change it in the settings file, and start the program again.",
-        )
+        try:
+            require_editable(service.sinks.origin(sink), f"The sink {sink}")
+        except ConfigError as error:
+            raise HttpError("conflict", error.message, action=error.action) from error
     if made is None:
         raise HttpError("not-found", f"There is no sink {sink[:80]!r}.", action="Look at /sinks.")
     return await asyncio.to_thread(_form, service, made, sink)

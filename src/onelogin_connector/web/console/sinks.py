@@ -14,7 +14,7 @@ from onelogin_connector.plural import counted
 from onelogin_connector.service import Service
 from onelogin_connector.service.collection import SinkRow
 from onelogin_connector.service.connecting import CheckShown, run_shown
-from onelogin_connector.service.connectors import Origin
+from onelogin_connector.service.origin import Origin
 from onelogin_connector.service.refills import Refill
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.setting import Secret, settings_of
@@ -203,8 +203,7 @@ def _value(value: Any) -> str:
     if value in (None, "") or isinstance(value, UnsetType):
         return "none"
     if isinstance(value, Secret):
-        place = " ".join(value.reference) if value.reference else "the console"
-        return f"secret, from {place}"
+        return f"secret, from {_place(value)}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Struct):
@@ -212,6 +211,15 @@ def _value(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_value(part) for part in value) or "none"
     return str(value)
+
+
+def _place(secret: Secret) -> str:
+    match secret.reference:
+        case None:
+            return "the console"
+        case ("demo", _):
+            return "the demo"
+    return " ".join(secret.reference)
 
 
 def _delivery(request: Request) -> Delivery:
