@@ -93,7 +93,8 @@ class Letters:
             left = [id for id in theirs if self._journal.dead_letter(id) is not None]
             accepted += len(theirs) - len(left)
             if left:
-                failures.append(failure or f"The sink {sink} refused {len(left)} of them again.")
+                which = "it" if len(theirs) == 1 else f"{len(left)} of them"
+                failures.append(failure or f"The sink {sink} refused {which} again.")
         return accepted, failures
 
     async def _deliver_again(self, sink: str, ids: Sequence[int]) -> str:
