@@ -214,7 +214,7 @@ def test_what_has_a_usual_default_is_folded(tab):
         tab.get_by_label(name).first.fill(LEGACY_ID)
     tab.get_by_role("textbox", name="Client secret").fill("a-secret")
     tab.get_by_role("button", name="Save").click()
-    expect(tab.get_by_role("alert")).to_contain_text("1 field needs another look")
+    expect(tab.locator(".flash.error")).to_contain_text("1 field needs another look")
     expect(authority).to_be_visible()
     expect(tab.get_by_text("only a simulator on this machine is named here")).to_be_visible()
 
@@ -239,15 +239,15 @@ def test_stages_of_a_test_appear_as_they_are_done(tab, own, azure):
         expect(stages.nth(1)).to_contain_text("A token was given")
         expect(stages.nth(2)).to_contain_text("running…")
         expect(tab.locator("#tested .headline")).to_contain_text("Testing…")
-        expect(tab.locator("#tested .headline")).to_contain_text("Connection successful")
+        expect(tab.locator("#tested .headline")).to_contain_text("Connection successful", timeout=30_000)
         expect(stages).to_have_count(3)
         tab.get_by_role("button", name="Save").click()
         tab.wait_for_url("**/sinks/live")
         expect(tab.locator("#check")).to_contain_text("running…")
-        expect(tab.locator("#check .headline")).to_contain_text("Connection successful")
+        expect(tab.locator("#check .headline")).to_contain_text("Connection successful", timeout=30_000)
         tab.get_by_role("button", name="Check", exact=True).click()
         expect(tab.locator("#check")).to_contain_text("running…")
-        expect(tab.locator("#check .headline")).to_contain_text("Connection successful")
+        expect(tab.locator("#check .headline")).to_contain_text("Connection successful", timeout=30_000)
     finally:
         azure.subscription.faults.clear()
 

@@ -4,7 +4,7 @@ Sinks: how each destination stands, its check, its backlog and throughput, and w
 
 from typing import Any
 
-from msgspec import Struct, UnsetType, structs, to_builtins
+from msgspec import Struct, UnsetType, convert, structs, to_builtins
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,12 +12,15 @@ from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError, ConnectorError
 from onelogin_connector.plural import counted
 from onelogin_connector.service import Service
+from onelogin_connector.service.check_run import headline, is_proven
 from onelogin_connector.service.collection import SinkRow
 from onelogin_connector.service.connecting import CheckShown, run_shown
 from onelogin_connector.service.origin import Origin
 from onelogin_connector.service.refills import Refill
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.setting import Secret, settings_of
+from onelogin_connector.state import Check
+from onelogin_connector.status import Stage
 from onelogin_connector.web.access import caller_of
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.console.base import console_of, is_part, render, service_of
@@ -47,6 +50,9 @@ class LatestCheck(Struct, frozen=True):
     at: float
     """Unix seconds."""
     stages: list[dict[str, Any]]
+    headline: str
+    proven: bool
+    """Whether the destination was seen to answer."""
 
 
 class SinkView(Struct, frozen=True, kw_only=True):
@@ -122,8 +128,13 @@ async def sinks(request: Request) -> SinksView:
     """
     service = service_of(request)
     rows = {row.name: row for row in (await service.collecting.stand()).sinks}
-    checks = {each.target: LatestCheck(each.ok, each.at, each.stages) for each in service.state.checks()}
+    checks = {each.target: _latest(each) for each in service.state.checks() if each.target in rows}
     return SinksView([_sink(service, row, checks.get(name)) for name, row in rows.items()])
+
+
+def _latest(check: Check) -> LatestCheck:
+    stages = [convert(stage | {"stage": stage["stage"].title()}, Stage) for stage in check.stages]
+    return LatestCheck(check.ok, check.at, check.stages, headline(stages), is_proven(stages))
 
 
 async def sink(request: Request) -> SinkView:
@@ -274,12 +285,12 @@ async def waive(request: Request, values: Sure) -> Done:
 
 async def check(request: Request, _values: Any) -> Done | Response:
     """
-    Test the way to the destination; a part of the page that asks for it is shown the stages as they are done.
+    Test the way to the destination.
     """
     id = request.path_params["id"]
     if id not in service_of(request).settings.sinks:
         raise HttpError("not-found", f"There is no sink {id[:80]!r}.", action="Look at /sinks.")
-    if is_part(request):
+    if is_part(request):  # which asks for the stages as they are done
         console_of(request).access.note(caller_of(request).name, "sink_checked", id)
         run = service_of(request).checks.begin_sink(id)
         return render(request, "connectors_check.html", run=run_shown(run), finished=False)
