@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml requirements/dev.txt requirements/setup.sh
 run: $(STAMP) ## start the connector at http://127.0.0.1:8080, data in ./data
 	@$(VENV)/bin/onelogin-connector run $(ARGS)
 
-demo: $(STAMP) ## start it with a simulated company and its last 24 hours, data in ./data-demo
+demo: $(STAMP) ## start it with a simulated company and its last 30 hours, data in ./data-demo
 	@$(VENV)/bin/onelogin-connector run --demo $(ARGS)
 
 test: $(STAMP) ## run the tests, in two processes (ARGS=-n0 for one)

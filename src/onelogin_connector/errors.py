@@ -23,6 +23,8 @@ what happened and what to do, and never hold a secret.
 
 from collections.abc import Mapping
 
+from onelogin_connector.plural import counted
+
 
 class ConnectorError(Exception):
     """
@@ -101,7 +103,9 @@ class Refused(ConnectorError):
         """
         self.reasons = dict(reasons)
         first = next(iter(self.reasons.values()), "")
-        super().__init__(f"{len(self.reasons)} records were refused: {first}", action=action)
+        super().__init__(
+            f"{counted(len(self.reasons), 'record was', 'records were')} refused: {first}", action=action
+        )
 
 
 class Partly(ConnectorError):

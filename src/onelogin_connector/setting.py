@@ -29,7 +29,12 @@ TAG = "kind"
 """The key by which a table says which of several it is."""
 
 Reference = tuple[str, str]
-"""Where a secret comes from: ``env`` or ``file`` and its name there; ``literal`` for an id that stands as it is."""
+"""
+Where a secret comes from: ``env`` or ``file`` and its name there; ``literal`` for an id that stands as it is, ``demo`` for
+what the demo brings along.
+"""
+
+OF_DEMO: Reference = ("demo", "")
 
 
 class Secret:
@@ -156,6 +161,7 @@ def about(
     literal: bool = False,
     binds: bool = False,
     local: bool = False,
+    chosen: bool = False,
     **bounds: Any,
 ) -> Meta:
     """
@@ -170,10 +176,11 @@ def about(
         binds: The secrets beside it belong to this value, as they do to every ``HttpUrl``: where another is entered
             in the console, they have to be entered anew.
         local: It names something of this machine, such as a file, so that only the settings file may set it.
+        chosen: It has a default, but many choose another: a form shows it with what is required, and folds no other.
         bounds: ``ge``, ``le``, ``pattern``, ``max_length`` and the like, as msgspec has them. Those of an
             optional setting stand in a ``Meta`` within the option, which msgspec requires.
     """
-    extra = {"unit": unit, "literal": literal, "binds": binds, "local": local}
+    extra = {"unit": unit, "literal": literal, "binds": binds, "local": local, "chosen": chosen}
     return Meta(
         description=description, examples=[example] if example is not None else None, extra=extra, **bounds
     )
@@ -202,6 +209,8 @@ class Setting:
     """Its value says where, or as whom, the secrets beside it are used."""
     local: bool
     """Only the settings file may set it."""
+    chosen: bool
+    """Whether many choose something else than its default."""
     holds: type | None
     """The plain type within ``| None``; None where there are several."""
 
@@ -235,6 +244,7 @@ def settings_of(struct: type[Struct]) -> list[Setting]:
                 variants=_variants(entry.type),
                 binds=bool(extra.get("binds")) or holds is HttpUrl,
                 local=bool(extra.get("local")),
+                chosen=bool(extra.get("chosen")),
                 holds=holds,
             )
         )

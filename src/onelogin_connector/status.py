@@ -83,3 +83,13 @@ class Stage(Struct, frozen=True):
     seconds: float = 0.0
     code: str = ""
     """Name of the cause of a failure, as the documentation lists it."""
+
+
+Tell = Callable[[Stage], None]
+"""Called with each stage of a check as soon as it is done."""
+
+
+def silent(stage: Stage) -> None:
+    """
+    Tell nobody.
+    """

@@ -3,15 +3,27 @@ An admin makes a sink in a browser: the kind, its form, the live test, its first
 """
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from typing import Self
 
+import httpx2
 import pytest
 from playwright.sync_api import expect
 
+from onelogin_connector.service.folder import control_socket
 from onelogin_connector.simulator.azure.api import Api
-from onelogin_connector.simulator.azure.subscription import LEGACY_ID, RULE_ID, WORKSPACE_KEY, Subscription
+from onelogin_connector.simulator.azure.subscription import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    LEGACY_ID,
+    RULE_ID,
+    TENANT_ID,
+    WORKSPACE_KEY,
+    Subscription,
+)
+from onelogin_connector.simulator.azure.trouble import Endpoint, Fault, Trouble
 from onelogin_connector.simulator.serving import bind, serving
 
 
@@ -143,3 +155,124 @@ def test_without_script_nothing_is_missing(window, own, signed_in_at_own, azure)
     expect(page.get_by_label("Static token")).to_be_checked()
     assert "a-token-that-nobody-gave" not in page.content()
     expect(page.get_by_text("It was entered for")).to_be_visible()
+
+
+def test_what_has_a_usual_default_is_folded(tab):
+    """
+    Beside what is required a form shows what many choose; the rest unfolds, within a credential too, with what is wrong in it.
+    """
+    tab.goto("/sinks/new/logs_ingestion")
+    expect(tab.get_by_label("Table", exact=True)).to_be_visible()
+    authority = tab.get_by_label("Authority")
+    expect(authority).to_be_hidden()
+    tab.get_by_text("More options: Client secret").click()
+    authority.fill("https://login.example.com")
+    tab.get_by_label("Name", exact=False).first.fill("folded")
+    tab.get_by_label("Endpoint").fill("https://a-b.westeurope-1.ingest.monitor.azure.com")
+    tab.get_by_label("Rule ID").fill(RULE_ID)
+    for name in ("Tenant ID", "Client ID"):
+        tab.get_by_label(name).first.fill(LEGACY_ID)
+    tab.get_by_role("textbox", name="Client secret").fill("a-secret")
+    tab.get_by_role("button", name="Save").click()
+    expect(tab.locator(".flash.error")).to_contain_text("1 field needs another look")
+    expect(authority).to_be_visible()
+    expect(tab.get_by_text("only a simulator on this machine is named here")).to_be_visible()
+
+
+def test_stages_of_a_test_appear_as_they_are_done(tab, own, azure):
+    """
+    While the other side takes its time, what is done is shown, and what is to come by name; on a sink's page too.
+    """
+    azure.subscription.faults.add(Fault(trouble=Trouble.SLOW, where=Endpoint.INGESTION, wait_seconds=3.0))
+    try:
+        tab.goto("/sinks/new/logs_ingestion")
+        tab.get_by_label("Name", exact=False).first.fill("live")
+        tab.get_by_label("Endpoint").fill(azure.url)
+        tab.get_by_label("Rule ID").fill(RULE_ID)
+        tab.get_by_label("Tenant ID").first.fill(TENANT_ID)
+        tab.get_by_label("Client ID").first.fill(CLIENT_ID)
+        tab.get_by_role("textbox", name="Client secret").fill(CLIENT_SECRET)
+        tab.get_by_text("More options: Client secret").click()
+        tab.get_by_label("Authority").fill(azure.url)
+        tab.get_by_role("button", name="Test Connection").click()
+        stages = tab.locator("#tested .stages > li")
+        expect(stages.nth(1)).to_contain_text("A token was given")
+        expect(stages.nth(2)).to_contain_text("running…")
+        expect(tab.locator("#tested .headline")).to_contain_text("Testing…")
+        expect(tab.locator("#tested .headline")).to_contain_text("Connection successful", timeout=30_000)
+        expect(stages).to_have_count(3)
+        tab.get_by_role("button", name="Save").click()
+        tab.wait_for_url("**/sinks/live")
+        expect(tab.locator("#check")).to_contain_text("running…")
+        expect(tab.locator("#check .headline")).to_contain_text("Connection successful", timeout=30_000)
+        tab.get_by_role("button", name="Check", exact=True).click()
+        expect(tab.locator("#check")).to_contain_text("running…")
+        expect(tab.locator("#check .headline")).to_contain_text("Connection successful", timeout=30_000)
+    finally:
+        azure.subscription.faults.clear()
+
+
+def test_dead_letters_are_replayed_once_the_cause_is_gone(tab, own, azure):
+    """
+    Refused records are letters; replayed while the cause stands they stay, and after it each arrives once: one, and in bulk.
+    """
+    table = azure.subscription.legacy
+
+    def held():
+        return sorted(row["notes_s"] for row in table.rows("OneLogin_CL") if "refusable" in row["notes_s"])
+
+    made = {
+        "name": "picky",
+        "kind": "data_collector",
+        "begin": "now",
+        "settings": {"workspace_id": LEGACY_ID, "workspace_key": WORKSPACE_KEY, "endpoint": azure.url},
+    }
+    transport = httpx2.HTTPTransport(uds=str(control_socket(own.data_dir)))
+    with httpx2.Client(transport=transport, base_url="http://localhost") as client:
+        assert client.post("/api/v1/sinks", json=made).status_code == 201
+    azure.subscription.faults.add(
+        Fault(
+            trouble=Trouble.POISON,
+            where=Endpoint.COLLECTOR,
+            containing="refusable",
+            status=400,
+            code="InvalidDataFormat",
+        )
+    )
+    try:
+        body = [
+            {"uuid": f"r{n}", "account_id": 1, "event_type_id": 5, "notes": f"refusable {n}"}
+            for n in (1, 2, 3)
+        ]
+        own.post(json.dumps(body).encode())
+        tab.goto("/dead-letters")
+        row = tab.get_by_role("row").filter(has_text="picky")
+        for _ in range(60):
+            if row.count() == 3:
+                break
+            tab.wait_for_timeout(250)
+            tab.reload()
+        expect(row).to_have_count(3)
+        row.first.get_by_role("link").click()
+        tab.get_by_role("button", name="Replay").click()
+        expect(tab.locator(".flash")).to_contain_text(
+            "It stays a dead letter. The sink picky refused it again."
+        )
+        expect(row).to_have_count(3)
+        assert held() == []
+        azure.subscription.faults.clear()
+        row.first.get_by_role("link").click()
+        tab.get_by_role("button", name="Replay").click()
+        expect(tab.locator(".flash")).to_contain_text("It was accepted, and is no dead letter any more.")
+        expect(row).to_have_count(2)
+        assert len(held()) == 1
+        for box in row.get_by_role("checkbox").all():
+            box.check()
+        tab.get_by_role("button", name="Replay ticked").click()
+        expect(tab.get_by_role("heading", name="Replay 2 dead letters?")).to_be_visible()
+        tab.get_by_role("button", name="Replay").click()
+        expect(tab.locator(".flash")).to_contain_text("2 of 2 were accepted")
+        expect(row).to_have_count(0)
+        assert held() == ["refusable 1", "refusable 2", "refusable 3"]
+    finally:
+        azure.subscription.faults.clear()

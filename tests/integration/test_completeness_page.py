@@ -12,8 +12,10 @@ import pytest
 
 from onelogin_connector.config import load
 from onelogin_connector.errors import ConfigError, Unavailable
+from onelogin_connector.marks import SweptHour
 from onelogin_connector.moments import text_of
 from onelogin_connector.service import build
+from onelogin_connector.service.accident import lose_oldest
 from onelogin_connector.service.fills import MOST_HOURS, Fills, FillState
 from onelogin_connector.simulator.account import Account
 from onelogin_connector.simulator.api import Api
@@ -21,12 +23,15 @@ from onelogin_connector.simulator.company import Company
 from onelogin_connector.simulator.credential import CLIENT_ID, CLIENT_SECRET
 from onelogin_connector.simulator.serving import bind, serving
 from onelogin_connector.sources.polling.backfill import Backfilled
+from onelogin_connector.sources.polling.tail import first_marks
 from onelogin_connector.store import Swept
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import access_of, main_app
 from passwords import QUICK
 
 pytestmark = pytest.mark.anyio
+
+HOUR_US = 3_600_000_000
 
 
 class World:
@@ -47,6 +52,11 @@ class World:
     def sweep(self, hour, listed, *, settled=True, connector="acme"):
         swept = Swept(connector, hour, 2, settled, listed, (hour + 2) * 3_600.0, True)
         self.service.store.set_hours([swept])
+
+    async def drained(self):
+        async with asyncio.timeout(20):
+            while self.service.deliveries["store"].checkpoint.offset < self.service.journal.last_offset:
+                await asyncio.sleep(0.02)
 
     async def filled(self, connector="acme"):
         async with asyncio.timeout(20):
@@ -141,6 +151,46 @@ async def test_programs_fill_by_json(tmp_path):
             assert "Not checkable: webhooks alone" in page
             assert (await viewer.get("/completeness?span=9y")).status_code == 422
             assert (await viewer.get("/completeness?connector=nobody")).status_code in {400, 404, 422}
+
+
+async def test_the_demos_accident_is_a_gap_that_filling_ends(tmp_path):
+    """
+    The store loses its oldest settled hours in truth, the page says so, and filling brings each of their events back, once.
+    """
+    async with opened(tmp_path) as world, world.browser(Role.OPERATOR) as browser:
+        service, first = world.service, world.hour - 30
+        since_us, until_us = first * HOUR_US, (first + 4) * HOUR_US
+        await service.backfill("acme", since_us, until_us, lambda _: None, accept_duplicates=False)
+        await world.drained()
+        before = {each.hour: each.entries for each in await service.completeness("acme", since_us, until_us)}
+        pull, marks = service.pulls["acme"], first_marks(since_us)
+        for hour in range(first, first + 4):
+            found = {
+                "sweeps": 2,
+                "settled": True,
+                "listed": before.get(hour, 0),
+                "digest": "",
+                "at": service.clock(),
+            }
+            pull.progress.save(marks, SweptHour(hour=hour, due_us=None, **found))
+        await pull.mirror_all()
+
+        async def gaps():
+            twin = (await browser.get("/api/v1/completeness/overview?connector=acme")).json()
+            return twin["connectors"][0]["gaps"]
+
+        assert await gaps() == []
+        lost = await lose_oldest(service, "acme", hours=2)
+        assert lost == before[first] + before[first + 1] > 0
+        assert await gaps() == [text_of(first * 3_600), text_of((first + 1) * 3_600)]
+        body = {"connector": "acme", "hours": await gaps()}
+        assert (await browser.post("/api/v1/completeness/fill", json=body)).status_code == 200
+        filled = await world.filled()
+        assert [filled[hour].new for hour in (first, first + 1)] == [before[first], before[first + 1]]
+        await world.drained()
+        assert await gaps() == []
+        after = {each.hour: each.entries for each in await service.completeness("acme", since_us, until_us)}
+        assert after == before
 
 
 def backfill_of(outcomes, seen):

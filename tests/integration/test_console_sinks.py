@@ -567,6 +567,16 @@ async def test_kinds_say_what_their_forms_ask_for(tmp_path):
         secrets = [each for each in variants["client_secret"]["fields"] if each["input"] == "secret"]
         assert [each["place"] for each in secrets] == ["credential.client_secret"]
         assert "token_file" not in repr(variants["workload_identity"])
+        shown = {
+            kind: [each["name"] for each in part["fields"] if not each["folded"]]
+            for kind, part in variants.items()
+        }
+        assert shown == {
+            "client_secret": ["tenant_id", "client_id", "client_secret"],
+            "managed_identity": ["client_id"],
+            "workload_identity": [],
+            "static_token": ["token"],
+        }
 
 
 async def test_an_export_names_the_sinks_of_the_console(tmp_path):

@@ -28,6 +28,7 @@ FLOORS = [
         "loose",
         "marks",
         "moments",
+        "plural",
         "reach",
         "retry",
         "setting",

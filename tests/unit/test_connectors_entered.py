@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onelogin_connector.onelogin.causes import CAUSES
 from onelogin_connector.reach import Reach
 from onelogin_connector.service import wanted as entered
-from onelogin_connector.service.check_run import headline
+from onelogin_connector.service.check_run import headline, is_proven
 from onelogin_connector.service.explaining import EXPLANATIONS, OWN_MESSAGES, STAGES, said
 from onelogin_connector.service.wanted import FieldErrors, Wanted, id_for, normal
 from onelogin_connector.setting import Secret
@@ -110,3 +110,26 @@ def test_a_headline_names_the_first_stage_that_failed():
     passed = Stage("Network", StageState.PASSED, "Fine.")
     assert headline([passed]) == "Connection successful"
     assert headline([passed, failed, failed]) == f"Authentication Stage: {CAUSES['credential'].meaning}"
+
+
+def test_what_was_not_tested_is_not_called_a_success():
+    """
+    A token and a listener on this side show nothing of the other; a webhook that came, or an answer of the API, does.
+    """
+
+    def stage(name, state, message="It is so."):
+        return Stage(name, state, message)
+
+    api = stage("API", StageState.SKIPPED, "There is no API credential.")
+    ready = [stage("Webhook", StageState.PASSED), stage("Listener", StageState.PASSED)]
+    silence = stage("Events", StageState.SKIPPED, "No event has arrived yet.")
+    assert headline([api, *ready, silence]).startswith("Ready for the first event")
+    assert not is_proven([api, *ready, silence])
+    assert headline([api, *ready, stage("Events", StageState.PASSED)]) == "Connection successful"
+    assert is_proven([api, *ready, stage("Events", StageState.PASSED)])
+    assert headline([api]) == "Nothing was tested. There is no API credential."
+    assert headline([stage("Configuration", StageState.SKIPPED, "This sink is turned off.")]) == (
+        "Nothing was tested. This sink is turned off."
+    )
+    assert headline([]) == "Nothing was tested"
+    assert not is_proven([stage("Events", StageState.PASSED), stage("Webhook", StageState.FAILED)])

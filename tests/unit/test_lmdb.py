@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import msgpack
 
 from onelogin_connector.errors import ConfigError, HourPruned, JournalFull, Unavailable
 from onelogin_connector.event import Event, Flag, Kind, Offset, Way
@@ -73,6 +74,42 @@ async def test_a_checkpoint_needs_no_append(tmp_path: Path) -> None:
         await asyncio.sleep(0.01)
     with journal._env.begin() as txn:
         assert txn.get(b"store", db=journal._dbs.checkpoints) is not None
+    await journal.close()
+
+
+async def test_the_newest_checkpoint_is_the_one_on_disk(tmp_path: Path) -> None:
+    """One that is durable at once is not written over by the one before, which waits for a group to ride in."""
+    letter = NewDeadLetter("acme", "delivery", "no", b"{}", sink="store", offset=6)
+    for dead, at_once in (([letter], False), ([], True)):
+        path = tmp_path / str(at_once)
+        journal = open_journal(path)
+        await journal.advance("store", Checkpoint(offset=5))
+        await journal.advance("store", Checkpoint(offset=6, owed=[(1, 2)]), dead, at_once=at_once)
+        with journal._env.begin() as txn:
+            kept = txn.get(b"store", db=journal._dbs.checkpoints)
+        assert kept is not None
+        assert msgpack.decode(kept, type=Checkpoint) == Checkpoint(offset=6, owed=[(1, 2)])
+        await journal.close()
+
+
+async def test_a_forgotten_checkpoint_stays_forgotten(tmp_path: Path) -> None:
+    """Also one that had just been moved; that of others stays, and a sink of its name begins at the beginning."""
+    journal = open_journal(tmp_path)
+    await journal.advance("other", Checkpoint(offset=3))
+    for _ in range(20):
+        await journal.advance("gone", Checkpoint(offset=7))
+        await journal.forget("gone")
+        await journal.forget("gone")
+    assert journal.checkpoint("gone") == Checkpoint()
+    await journal.close()
+    journal = open_journal(tmp_path)
+    assert journal.checkpoint("gone") == Checkpoint()
+    assert journal.checkpoint("other") == Checkpoint(offset=3)
+    await journal.advance("gone", Checkpoint(offset=9), at_once=True)
+    await journal.close()
+    journal = open_journal(tmp_path, forget=["gone", "never there"])
+    assert journal.checkpoint("gone") == Checkpoint()
+    assert journal.checkpoint("other") == Checkpoint(offset=3)
     await journal.close()
 
 

@@ -59,7 +59,7 @@ class Odd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     url: Annotated[HttpUrl, about("Where.", example="https://siem.example.com")]
     login: Annotated[Basic | Key, about("As whom.")]
-    format: Annotated[Literal["json", "cef"], about("How.")] = "json"
+    format: Annotated[Literal["json", "cef"], about("How.", chosen=True)] = "json"
     level: Annotated[Literal["low", "high"] | None, about("Optional.")] = None
     packed: Annotated[bool, about("Whether it is packed.")] = True
     size: Annotated[int, about("Largest.", unit="bytes", ge=1)] = 1 << 20
@@ -116,6 +116,8 @@ def test_each_setting_has_its_input():
         ["user", "password"],
         ["note"],
     ]
+    assert [each.name for each in FIELDS if not each.folded] == ["url", "login", "format"]
+    assert [[each.name for each in part.fields if each.folded] for part in login.variants] == [[], ["note"]]
     assert len({each.path for each in FIELDS}) == len(FIELDS)
     assert words_of("client_id") == "Client ID"
 

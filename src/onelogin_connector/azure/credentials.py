@@ -81,6 +81,7 @@ class ManagedIdentity(
         about(
             "Client ID of a user-assigned identity; the system-assigned one by default.",
             example="22222222-2222-2222-2222-222222222222",
+            chosen=True,
             pattern=_OPTIONAL_ID,
         ),
     ] = ""

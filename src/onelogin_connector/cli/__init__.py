@@ -13,6 +13,7 @@ from io import TextIOWrapper
 
 from onelogin_connector.cli import logs
 from onelogin_connector.cli.arguments import parser
+from onelogin_connector.cli.called import as_called
 from onelogin_connector.cli.text import printable
 from onelogin_connector.config import Settings, load
 from onelogin_connector.errors import ConfigError, ConnectorError
@@ -71,9 +72,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 
 def say(text: str) -> None:
     """
-    Print a message for the person, with control characters taken out.
+    Print a message for the person, with control characters taken out and commands as they work here.
     """
-    print("\n".join(printable(line) for line in text.split("\n")), file=sys.stderr, flush=True)
+    print("\n".join(printable(line) for line in as_called(text).split("\n")), file=sys.stderr, flush=True)
 
 
 def _call(arguments: Namespace, environ: Mapping[str, str]) -> int:

@@ -155,7 +155,7 @@ def _run(flags: Flags, commands: "_SubParsersAction[ArgumentParser]") -> None:
     flags.add(
         run,
         "--demo",
-        "feed it from a simulated company, with its last 24 hours at once, in a data folder of its own",
+        "feed it from a simulated company, with its last 30 hours at once, in a data folder of its own",
         action="store_true",
     )
     flags.add(

@@ -15,6 +15,7 @@ from onelogin_connector.cli import DONE, say, tables
 from onelogin_connector.cli.connection import Api, connected, gone, refuse
 from onelogin_connector.config import Settings
 from onelogin_connector.errors import ConnectorError
+from onelogin_connector.plural import counted
 
 LONGEST_WAITING = 60  # characters of why it waits, beside the bar
 
@@ -35,7 +36,8 @@ async def backfill(arguments: Namespace, settings: Settings) -> int:
         tables.show_json(result)
     else:
         print(
-            f"{result['hours']:.1f} hours, {result['events']} events, {result['new']} new, {result['calls']} calls"
+            f"{result['hours']:.1f} hours, {counted(result['events'], 'event')}, {result['new']} new, "
+            f"{counted(result['calls'], 'call')}"
         )
     return DONE
 
@@ -103,7 +105,10 @@ class _Bar(AbstractContextManager["_Bar"]):
         """
         waiting = step["waiting"]
         if self._progress is not None:
-            told = f"{step['hours_done']:.0f}/{step['hours']:.0f} hours, {step['events']} events, {step['calls']} calls"
+            told = (
+                f"{step['hours_done']:.0f}/{step['hours']:.0f} hours, {counted(step['events'], 'event')}, "
+                f"{counted(step['calls'], 'call')}"
+            )
             if waiting:
                 told += f", waiting: {waiting[:LONGEST_WAITING]}"
             elif step["seconds_left"] is not None:

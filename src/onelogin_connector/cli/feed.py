@@ -23,6 +23,7 @@ from onelogin_connector.cli.connection import Api, connected, gone, refuse
 from onelogin_connector.cli.text import printable
 from onelogin_connector.config import Settings
 from onelogin_connector.errors import ConfigError, ConnectorError
+from onelogin_connector.plural import counted
 
 CHUNK_BYTES = 256 << 10
 STANDARD_INPUT = "-"
@@ -131,12 +132,14 @@ def _tell(results: list[dict[str, Any]]) -> None:
     total: Counter[str] = Counter()
     for result in results:
         total.update({name: count for name, count in result.items() if isinstance(count, int)})
-    print(", ".join(f"{count} {name}" for name, count in total.items()) or "nothing was imported")
+    figures = [counted(count, name.removesuffix("s"), name) for name, count in total.items()]
+    print(", ".join(figures) or "nothing was imported")
     for result in results:
         if result.get("first_bad"):
             say(f"{result['file']}: {result['first_bad']}")
     if total["dead"]:
-        say("Some records cannot be read; `onelogin-connector dead-letters list` has what there is of them.")
+        some = "1 record cannot" if total["dead"] == 1 else "Some records cannot"
+        say(f"{some} be read; `onelogin-connector dead-letters list` has what there is of them.")
 
 
 async def _import_one(api: Api, name: str, file: BinaryIO, arguments: Namespace) -> dict[str, Any]:

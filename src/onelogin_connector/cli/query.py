@@ -11,6 +11,7 @@ from onelogin_connector.cli import DONE, say, tables
 from onelogin_connector.cli.connection import connected
 from onelogin_connector.config import Settings
 from onelogin_connector.errors import QueryError
+from onelogin_connector.plural import counted
 
 LONGEST_SHOWN = 100
 """Characters of a query's line that are shown around a mistake."""
@@ -42,10 +43,10 @@ async def query(arguments: Namespace, settings: Settings) -> int:
         hidden = tables.show(columns, result["rows"])
         if hidden:
             say(
-                f"{len(hidden)} more columns do not fit ({', '.join(hidden[:5])} …): choose with `| project`, or use --json."
+                f"{counted(len(hidden), 'more column does', 'more columns do')} not fit ({', '.join(hidden[:5])} …): choose with `| project`, or use --json."
             )
         if sys.stdout.isatty():
-            say(f"{len(result['rows'])} rows in {result['seconds']:.2f} s")
+            say(f"{counted(len(result['rows']), 'row')} in {result['seconds']:.2f} s")
     _tell_cut(truncated=result["truncated"], limit=result["limit"])
     return DONE
 
@@ -66,4 +67,5 @@ def _point_at(kql: str, error: QueryError) -> None:
 
 def _tell_cut(*, truncated: bool, limit: object) -> None:
     if truncated:
-        say(f"Only the first {limit} rows are shown. Use --all for every row, or narrow the query.")
+        which = "first row is" if str(limit) == "1" else f"first {limit} rows are"
+        say(f"Only the {which} shown. Use --all for every row, or narrow the query.")

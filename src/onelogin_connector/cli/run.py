@@ -49,7 +49,7 @@ async def run(arguments: Namespace, settings: Settings) -> int:
         service = build(settings)
         stack.push_async_callback(service.stop)
         access = access_of(service)
-        servers, local = _listening(service, access)
+        servers, local = _listening(service, access, flag="--demo --port" if arguments.demo else "--port")
         url = settings.web.public_url or local
         await service.start()
         control = await stack.enter_async_context(_control(service, access))
@@ -90,15 +90,18 @@ def _obey_signals(stopping: asyncio.Event) -> None:
         loop.add_signal_handler(number, obey)
 
 
-def _listening(service: Service, access: Access) -> tuple[list[HttpServer], str]:
+def _listening(service: Service, access: Access, *, flag: str) -> tuple[list[HttpServer], str]:
     """
     Bind the ports; returns the servers, not yet started, and the address on this machine.
+
+    Args:
+        flag: What chooses another port on the command line, for the hint where this one is taken.
     """
     web = service.settings.web
     home = service.settings.path.parent if service.settings.path else Path.cwd()
     tls = tls_context(home / web.tls.cert, home / web.tls.key) if web.tls else None
     most, is_exempt = raise_file_limit(), hosts_of(service.settings).may_crowd
-    main = listen(web.host, web.port)
+    main = listen(web.host, web.port, flag=flag)
     app = main_app(service, access, warm=True)
     servers = [HttpServer(app, main, tls=tls, most_connections=most, is_exempt=is_exempt)]
     if web.webhook_port is not None:
@@ -154,7 +157,7 @@ def _kept(service: Service, link: str) -> Path:
 def _start_demo(demo: Demo, service: Service, url: str) -> None:
     connector = next(iter(service.settings.connectors))
     print(f"The simulated company sends to {url}/webhook/{connector}", flush=True)
-    demo.start(f"{url}/webhook/{connector}", service.lend_webhook_token(connector))
+    demo.start(service, url)
 
 
 async def _until_stopped(stopping: asyncio.Event, servers: list[HttpServer]) -> bool:

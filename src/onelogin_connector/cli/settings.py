@@ -8,6 +8,7 @@ from pathlib import Path
 from onelogin_connector.cli import DONE, say
 from onelogin_connector.config import Settings, export, starter
 from onelogin_connector.errors import ConfigError
+from onelogin_connector.plural import counted
 
 FILE_NAME = Path("onelogin-connector.toml")
 
@@ -23,7 +24,8 @@ async def config(arguments: Namespace, settings: Settings) -> int:
     else:
         say(
             f"{settings.path or 'The environment'} is in order: "
-            f"{len(settings.connectors)} connectors, {len(settings.sinks)} sinks, data in {settings.data_dir}."
+            f"{counted(len(settings.connectors), 'connector')}, {counted(len(settings.sinks), 'sink')}, "
+            f"data in {settings.data_dir}."
         )
     return DONE
 

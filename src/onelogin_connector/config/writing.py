@@ -26,7 +26,7 @@ def _referred(value: Any, *names: str) -> Any:
     Name a variable for each secret that came from no file or variable, such as one entered in the console.
     """
     match value:
-        case Secret(reference=None):
+        case Secret(reference=None | ("demo", _)):
             return {"env": "_".join(filter(None, names)).upper().replace("-", "_")}
         case list():
             return [_referred(part, *names, str(i) if i else "") for i, part in enumerate(value)]

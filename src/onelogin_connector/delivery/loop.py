@@ -33,6 +33,7 @@ from onelogin_connector.delivery.waiting import Alarm
 from onelogin_connector.errors import ConfigError, ConnectorError, Unauthorized, Unavailable
 from onelogin_connector.event import Entry, Offset
 from onelogin_connector.journal.base import Checkpoint, DeadLetter, Journal
+from onelogin_connector.plural import counted
 from onelogin_connector.retry import backoff_seconds
 from onelogin_connector.sinks.base import Sink
 from onelogin_connector.status import State, Status
@@ -295,7 +296,8 @@ class Delivery:
         async with self._one_at_a_time:
             await self._progress.settle()
             after, _ = await self._progress.owe(up_to)
-        self._note(WARNING, "owe", f"The sink {self.name} is owed the records {after + 1} to {up_to}: {why}.")
+        text = f"The sink {self.name} is owed {counted(up_to - after, 'record')} up to {up_to}: {why}."
+        self._note(WARNING, "owe", text)
 
     async def _detach_if_overrun(self) -> None:
         limit, last = self.options.backlog_limit, self._last_offset()
@@ -355,9 +357,9 @@ class Delivery:
 
     def _well(self) -> None:
         if self.checkpoint.owed:
-            count = self._progress.owed
+            owed = counted(self._progress.owed, "record")
             self._turn(
-                State.DETACHED, f"It is owed {count} records. Refill it from the store, or waive them."
+                State.DETACHED, f"It is owed {owed}. Refill it from the store, or waive what it is owed."
             )
         else:
             self._turn(State.OK)
@@ -393,7 +395,6 @@ class Delivery:
         try:
             await asyncio.wait_for(self.sink.close(), self.options.grace_seconds)
         except Exception as error:  # noqa: BLE001 - nothing depends on it any more
-            self._note(
-                WARNING, "close", f"The sink {self.name} did not close: {type(error).__name__}: {error}"
-            )
+            text = f"The sink {self.name} did not close: {type(error).__name__}: {error}"
+            self._note(WARNING, "close", text)
         self._turn(State.STOPPED)

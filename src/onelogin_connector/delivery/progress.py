@@ -13,6 +13,7 @@ from onelogin_connector.batch import Batch
 from onelogin_connector.delivery.outlet import Refusals
 from onelogin_connector.event import Entry, Offset
 from onelogin_connector.journal.base import Checkpoint, Journal, NewDeadLetter
+from onelogin_connector.plural import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,7 @@ class Progress:
             self.refused_in_a_row += 1
             dead.append(self.letter(entry, refused[position]))
             if self.refused_in_a_row >= self._pause_after:
-                too_many = (
-                    f"It refused {self.refused_in_a_row} records in a row, the last with: {refused[position]}"
-                )
+                too_many = f"It refused {counted(self.refused_in_a_row, 'record')} in a row, the last with: {refused[position]}"
                 up_to = batch.head(position + 1).up_to
                 break
         skipped = Counter(setting for offset, setting in batch.skipped if offset <= up_to)

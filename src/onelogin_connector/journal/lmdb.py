@@ -13,7 +13,7 @@ Rules, each measured or met before:
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
 from time import time
@@ -50,7 +50,7 @@ class LmdbJournal:
     A ``Journal`` in a folder of its own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords with defaults
         self,
         path: Path,
         *,
@@ -62,6 +62,7 @@ class LmdbJournal:
         clock: Callable[[], float] = time,
         free_space: Callable[[Path], tuple[int, int]] = free_bytes,
         map_bytes: int = FIRST_MAP_BYTES,
+        forget: Collection[str] = (),
         press: Callable[[bool], None] = lambda _: None,
     ) -> None:
         """
@@ -75,6 +76,7 @@ class LmdbJournal:
                 whichever is more.
             key_retention_days: How long the keys of an hour are kept after the last addition to it.
             keep_delivered_hours: How long records are kept after every sink has them.
+            forget: Sinks that are gone; what was kept of them goes before anything is read.
             press: Called in the writer's thread when senders begin to press, and when they no longer do.
         """
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,7 +89,7 @@ class LmdbJournal:
         self._clock = clock
         self._recalls: dict[int, asyncio.Task[bool]] = {}
         self._waiting: set[asyncio.Future[None]] = set()
-        self._env, self._dbs, self._mirror = open_database(path, map_bytes)
+        self._env, self._dbs, self._mirror = open_database(path, map_bytes, forget)
         if not self._mirror.epoch:
             self._mirror.epoch = token_hex(16)
             with self._env.begin(write=True) as txn:
@@ -182,11 +184,13 @@ class LmdbJournal:
         """
         return structs.replace(self._mirror.checkpoints.get(sink, Checkpoint()))
 
-    async def advance(self, sink: str, checkpoint: Checkpoint, dead: Sequence[NewDeadLetter] = ()) -> None:
+    async def advance(
+        self, sink: str, checkpoint: Checkpoint, dead: Sequence[NewDeadLetter] = (), *, at_once: bool = False
+    ) -> None:
         """
-        See ``Journal``.
+        See ``Journal``; ``at_once`` makes it durable even without dead letters.
         """
-        if not dead:
+        if not dead and not at_once:
             self._mirror.checkpoints[sink] = structs.replace(checkpoint)
             self._writer.dirty_checkpoints.add(sink)
             return
@@ -196,8 +200,17 @@ class LmdbJournal:
                 tables.bury(letter)
             tables.set_checkpoints({sink: checkpoint})
 
+        self._writer.dirty_checkpoints.discard(sink)  # else the same group would write the one before over it
         await self._do(Job(run))
         self._mirror.checkpoints[sink] = structs.replace(checkpoint)
+
+    async def forget(self, sink: str) -> None:
+        """
+        Remove the checkpoint of a sink that is gone, durably; its dead letters stay.
+        """
+        self._writer.dirty_checkpoints.discard(sink)  # as above
+        await self._do(Job(lambda tables: tables.forget_checkpoint(sink)))
+        self._mirror.checkpoints.pop(sink, None)
 
     def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """

@@ -8,6 +8,7 @@ one transaction are never written.
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import lmdb
@@ -17,9 +18,14 @@ from onelogin_connector.errors import ConfigError
 from onelogin_connector.journal.tables import Databases, Mirror, load
 
 
-def open_database(path: Path, map_bytes: int) -> tuple[lmdb.Environment, Databases, Mirror]:
+def open_database(
+    path: Path, map_bytes: int, forget: Collection[str] = ()
+) -> tuple[lmdb.Environment, Databases, Mirror]:
     """
     Open or make the database of a folder.
+
+    Args:
+        forget: Sinks whose checkpoints are removed before anything is read.
 
     Raises:
         ConfigError: It is damaged, or the disk is full.
@@ -43,6 +49,10 @@ def open_database(path: Path, map_bytes: int) -> tuple[lmdb.Environment, Databas
         short = _is_short(env, path)
         env.reader_check()
         dbs = Databases.open(env)
+        if forget:
+            with env.begin(write=True) as txn:
+                for sink in forget:
+                    txn.delete(sink.encode(), db=dbs.checkpoints)
         with env.begin() as txn:
             mirror = load(txn, dbs)
             if short:

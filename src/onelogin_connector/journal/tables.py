@@ -322,6 +322,12 @@ class LmdbTables:
         for sink, checkpoint in checkpoints.items():
             self.txn.put(sink.encode(), _encode(checkpoint), db=self.dbs.checkpoints)
 
+    def forget_checkpoint(self, sink: str) -> None:
+        """
+        Remove a checkpoint.
+        """
+        self.txn.delete(sink.encode(), db=self.dbs.checkpoints)
+
     def set_meta(self, name: bytes, value: bytes) -> None:
         """
         Store a value of the journal as a whole.

@@ -14,6 +14,7 @@ from math import ceil
 from time import monotonic
 
 from onelogin_connector.onelogin.causes import trouble
+from onelogin_connector.plural import counted
 
 HOUR_SECONDS = 3_600.0
 BURST_SHARE = (
@@ -82,7 +83,7 @@ class Budget:
         async with self._turn:
             while wait := self._wait_seconds():
                 if wait > LONGEST_WAIT_SECONDS:
-                    seen = f"the next call may be made in {ceil(wait)} seconds"
+                    seen = f"the next call may be made in {counted(ceil(wait), 'second')}"
                     raise trouble(
                         "rate-limit" if self._paused(self._clock()) else "budget", seen, after_seconds=wait
                     )

@@ -20,19 +20,13 @@ from onelogin_connector.onelogin.causes import trouble
 from onelogin_connector.onelogin.pages import EVENTS, Page, events_page, events_query
 from onelogin_connector.onelogin.session import Session
 from onelogin_connector.onelogin.wire import Reply
-from onelogin_connector.status import Stage, StageState
+from onelogin_connector.status import Stage, StageState, Tell, silent
 
 RATE_LIMIT = "/auth/rate_limit"
 LOOK_BACK = (("10 minutes", 600), ("hour", 3_600), ("24 hours", 86_400))
 """How far back events are looked for, in seconds: a page has the oldest first, so a short look shows newer ones."""
 AHEAD_SECONDS = 60  # the clocks may differ a little
 SKEW_SECONDS = 60.0  # a clock that differs by more is worth a sentence
-
-
-def silent(stage: Stage) -> None:
-    """
-    Tell nobody.
-    """
 
 
 class Checking:
@@ -52,7 +46,7 @@ class Checking:
         self._ahead_seconds = 0.0
         self._replies: list[Reply] = []
 
-    async def stages(self, tell: Callable[[Stage], None] = silent) -> list[Stage]:
+    async def stages(self, tell: Tell = silent) -> list[Stage]:
         """
         Run the stages until one fails.
 
@@ -161,10 +155,10 @@ def _seen(page: Page, back: str) -> str:
     Say how many events there are, and the time of the newest.
     """
     more = " or more" if page.cursor else ""
-    plural = "" if len(page.records) == 1 and not more else "s"
+    what = "event" if len(page.records) == 1 and not more else "events"
     times = [time for raw in page.records if (time := _created_us(raw)) is not None]
     newest = f", the newest seen of {_shown(max(times))}" if times else ""
-    return f"{len(page.records)}{more} event{plural} in the last {back}{newest}."
+    return f"{len(page.records)}{more} {what} in the last {back}{newest}."
 
 
 def _read_all(page: Page, *, quotes: bool) -> None:

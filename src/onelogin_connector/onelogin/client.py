@@ -21,13 +21,13 @@ from onelogin_connector.http_client import ProxyAddressError, http_client
 from onelogin_connector.onelogin import pages
 from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.causes import trouble
-from onelogin_connector.onelogin.checking import Checking, silent
+from onelogin_connector.onelogin.checking import Checking
 from onelogin_connector.onelogin.pages import EVENTS, MOST_A_PAGE, Page
 from onelogin_connector.onelogin.session import Session
 from onelogin_connector.onelogin.wire import TOTAL_SECONDS, Wire
 from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, Secret
-from onelogin_connector.status import Stage
+from onelogin_connector.status import Stage, Tell, silent
 
 __all__ = ["EVENTS", "EVENT_TYPES", "USERS", "OneLogin", "Page"]
 
@@ -184,7 +184,7 @@ class OneLogin:
                 return
         raise trouble("cursor", f"after {MOST_USER_PAGES} pages the list of users still goes on")
 
-    async def check(self, tell: Callable[[Stage], None] = silent) -> list[Stage]:
+    async def check(self, tell: Tell = silent) -> list[Stage]:
         """
         Try everything anew, stage by stage, with a token of its own; raises nothing.
 

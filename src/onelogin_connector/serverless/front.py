@@ -11,6 +11,7 @@ from msgspec import DecodeError, Struct, ValidationError, json, structs
 
 from onelogin_connector.errors import ConnectorError, Unavailable
 from onelogin_connector.journal.base import DeadLetter
+from onelogin_connector.plural import counted
 from onelogin_connector.serverless.draining import Drain, Drained
 from onelogin_connector.sources import problems
 from onelogin_connector.sources.problems import Problem, problem
@@ -105,9 +106,13 @@ class Open:
         """
         done = await self._drain.run()
         if done.bodies or done.delivered:
-            text = "Drained: %d bodies, %d new events, %d duplicates, %d delivered."
-            figures = (done.bodies, done.entries, done.duplicates, done.delivered)
-            _log.info(text, *figures, extra={"action": "drain", **structs.asdict(done)})
+            bodies, new = counted(done.bodies, "body", "bodies"), counted(done.entries, "new event")
+            figures = (bodies, new, counted(done.duplicates, "duplicate"), done.delivered)
+            _log.info(
+                "Drained: %s, %s, %s, %d delivered.",
+                *figures,
+                extra={"action": "drain", **structs.asdict(done)},
+            )
         return done
 
     async def health(self) -> Answer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from onelogin_connector.config import Settings, SinkSettings
-from onelogin_connector.setting import HttpUrl, Secret
+from onelogin_connector.setting import OF_DEMO, HttpUrl, Secret
 
 if TYPE_CHECKING:
     from onelogin_connector.simulator.azure.api import Api
@@ -93,7 +93,7 @@ def delivering(settings: Settings, url: str) -> Settings:
     credential = ClientSecret(
         tenant_id=subscription.TENANT_ID,
         client_id=subscription.CLIENT_ID,
-        client_secret=Secret(subscription.CLIENT_SECRET),
+        client_secret=Secret(subscription.CLIENT_SECRET, OF_DEMO),
         authority=address,
     )
     sentinel = logs_ingestion.Settings(
@@ -103,7 +103,7 @@ def delivering(settings: Settings, url: str) -> Settings:
     )
     legacy = data_collector.Settings(
         workspace_id=data_collector.WorkspaceId(subscription.LEGACY_ID),
-        workspace_key=Secret(subscription.WORKSPACE_KEY),
+        workspace_key=Secret(subscription.WORKSPACE_KEY, OF_DEMO),
         endpoint=address,
     )
     added = {

@@ -4,7 +4,7 @@ From settings to a service: the only place where parts are constructed.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from shutil import rmtree
 from typing import Any
@@ -56,7 +56,10 @@ def build(
         store = _store(settings, folder, clock)
         if store is not None:
             opened.callback(store.close)
-        journal = _journal(settings, folder, store, clock)
+        gone = state.sinks.ownerless_checkpoints()
+        journal = _journal(settings, folder, store, clock, gone)
+        for sink in gone:
+            state.sinks.settle_checkpoint(sink)
         service = Service(settings, folder, state, journal, store, clock=clock)
         service.new_secrets = first_secrets(settings, folder, state)
         service.connectors.open_all()
@@ -81,7 +84,7 @@ def _store(settings: Settings, folder: Folder, clock: Callable[[], float]) -> St
 
 
 def _journal(
-    settings: Settings, folder: Folder, store: Store | None, clock: Callable[[], float]
+    settings: Settings, folder: Folder, store: Store | None, clock: Callable[[], float], gone: Sequence[str]
 ) -> LmdbJournal:
     async def recall(hour: int) -> list[Held] | None:
         return None if store is None else await asyncio.to_thread(store.held, hour)
@@ -95,5 +98,6 @@ def _journal(
         key_retention_days=options.key_retention_days,
         keep_delivered_hours=options.keep_delivered_hours,
         clock=clock,
+        forget=gone,
         press=press,
     )

@@ -11,6 +11,9 @@ from onelogin_connector.onelogin.causes import CAUSES
 from onelogin_connector.service.explaining import OWN_MESSAGES
 from onelogin_connector.status import Stage, StageState
 
+OWN_SIDE = frozenset({"Webhook", "Listener"})
+"""Stages that say how this side stands: nobody on the other side was asked, or has sent anything."""
+
 
 class Run:
     """
@@ -74,12 +77,26 @@ def first_failed(stages: Sequence[Stage]) -> Stage | None:
     return next((stage for stage in stages if stage.state is StageState.FAILED), None)
 
 
+def is_proven(stages: Sequence[Stage]) -> bool:
+    """
+    Tell whether a connection was seen to work: a stage passed that shows more than that this side is ready.
+    """
+    passed = {stage.stage for stage in stages if stage.state is StageState.PASSED}
+    return first_failed(stages) is None and not passed <= OWN_SIDE
+
+
 def headline(stages: Sequence[Stage]) -> str:
     """
     Say in one line how a check ended; what was seen of the answer stands with the stage.
     """
     failed = first_failed(stages)
-    return "Connection successful" if failed is None else f"{failed.stage} Stage: {meaning(failed)}"
+    if failed is not None:
+        return f"{failed.stage} Stage: {meaning(failed)}"
+    if is_proven(stages):
+        return "Connection successful"
+    if any(stage.state is StageState.PASSED for stage in stages):
+        return "Ready for the first event, which alone can show that the connection works"
+    return f"Nothing was tested. {stages[0].message}" if stages else "Nothing was tested"
 
 
 def meaning(stage: Stage) -> str:

@@ -8,14 +8,14 @@ is kept in the state. What was entered but not saved is tried in the same way an
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from onelogin_connector.config import SinkSettings
+from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError, ConnectorError
 from onelogin_connector.onelogin.client import OneLogin
 from onelogin_connector.service import wanted as entered
@@ -34,7 +34,8 @@ from onelogin_connector.service.pulling import client
 from onelogin_connector.service.report import stages_of
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.service.wanted import FieldErrors, Wanted
-from onelogin_connector.status import Stage, StageState
+from onelogin_connector.sinks.base import Sink
+from onelogin_connector.status import Stage, StageState, Tell
 
 if TYPE_CHECKING:
     from onelogin_connector.service.service import Service
@@ -108,10 +109,15 @@ class Checks:
 
     def begin_sink(self, sink: str) -> Run:
         """
-        Begin to check a sink as it is saved.
+        Begin to check a sink as it is saved; returns the run that goes on already, if one does.
         """
-        run = Run(sink, (), at=self._service.clock())
-        self._start(run, lambda: self._sink_saved(run))
+        running = self.running(sink)
+        if running is not None:
+            return running
+        delivery = self._service.deliveries.get(sink)
+        planned = _planned(delivery.sink) if delivery else ("Configuration",)
+        run = self._of_target[sink] = Run(sink, planned, at=self._service.clock())
+        self._start(run, lambda: self._sink_saved(run, delivery))
         return run
 
     async def begin_entered_sink(self, sink: str | None, wanted: WantedSink) -> Run:
@@ -125,8 +131,17 @@ class Checks:
             FieldErrors: Something that was entered cannot be used.
         """
         _, settings = await asyncio.to_thread(self._service.sinks.entered, sink, wanted)
-        run = Run("", (), at=self._service.clock())
-        self._start(run, lambda: self._sink_tried(run, sink or wanted.name, settings))
+        clock, reach = self._service.clock, self._service.sinks.reach
+        try:
+            made = sink_of(
+                settings.kind, settings.settings, sink or wanted.name or "new", clock=clock, reach=reach
+            )
+        except ConfigError as error:
+            run, why = Run("", (), at=clock()), error
+            self._start(run, lambda: _failed(run, why))
+        else:
+            run = Run("", _planned(made), at=clock())
+            self._start(run, lambda: self._sink_tried(run, made))
         return run
 
     def run_of(self, id: str) -> Run | None:
@@ -266,42 +281,26 @@ class Checks:
             finally:
                 await tried.close()
 
-    async def _sink_saved(self, run: Run) -> None:
-        delivery = self._service.deliveries.get(run.target)
+    async def _sink_saved(self, run: Run, delivery: Delivery | None) -> None:
         if delivery is None:
             run.add(Stage("Configuration", StageState.SKIPPED, "This sink is turned off."))
         else:
-            _add_all(run, await stages_of(delivery.sink))
+            await stages_of(delivery.sink, _telling(run))
 
-    async def _sink_tried(self, run: Run, name: str, settings: SinkSettings) -> None:
-        async with self._entered:
-            try:
-                tried = sink_of(
-                    settings.kind,
-                    settings.settings,
-                    name or "new",
-                    clock=self._service.clock,
-                    reach=self._service.sinks.reach,
-                )
-            except ConfigError as error:
-                run.add(Stage("Configuration", StageState.FAILED, error.message, error.action))
-                return
-            try:
-                _add_all(run, await stages_of(tried))
-            finally:
-                await tried.close()
+    async def _sink_tried(self, run: Run, tried: Sink) -> None:
+        try:
+            async with self._entered:
+                await stages_of(tried, _telling(run))
+        finally:
+            await tried.close()
 
     async def _ask(self, run: Run, api: OneLogin) -> bool:
         """
         Do the stages of the API; returns whether all went well.
         """
-
-        def tell(stage: Stage) -> None:
-            run.add(structs.replace(stage, stage=stage.stage.title()))
-
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                await api.check(tell)
+                await api.check(_telling(run))
         except TimeoutError:
             run.add(failing(_next(run), TIMEOUT))
         return run.ok
@@ -375,9 +374,19 @@ def _next(run: Run) -> str:
     return run.planned[min(done, len(run.planned) - 1)] if run.planned else "Check"
 
 
-def _add_all(run: Run, stages: Sequence[Stage]) -> None:
-    for stage in stages:
-        run.add(structs.replace(stage, stage=stage.stage.title()))
+async def _failed(run: Run, error: ConfigError) -> None:
+    run.add(Stage("Configuration", StageState.FAILED, error.message, error.action))
+
+
+def _planned(sink: Sink) -> tuple[str, ...]:
+    return tuple(name.title() for name in sink.stages)
+
+
+def _telling(run: Run) -> Tell:
+    """
+    Return what adds each stage to a run, with its name as people read it.
+    """
+    return lambda stage: run.add(structs.replace(stage, stage=stage.stage.title()))
 
 
 def _without_api(name: str) -> Stage:

@@ -12,9 +12,9 @@ from msgspec import Struct
 from onelogin_connector.journal.base import ConnectorCounts
 from onelogin_connector.moments import text_of
 from onelogin_connector.service import report
-from onelogin_connector.service.check_run import Run, headline, meaning, reason
-from onelogin_connector.service.connectors import Origin
+from onelogin_connector.service.check_run import Run, headline, is_proven, meaning, reason
 from onelogin_connector.service.explaining import EXPLANATIONS
+from onelogin_connector.service.origin import Origin
 from onelogin_connector.service.standing import Word
 from onelogin_connector.state import Outcome
 from onelogin_connector.status import Stage, StageState
@@ -57,6 +57,8 @@ class CheckShown(Struct, frozen=True, kw_only=True):
     target: str
     ok: bool
     """Whether no stage failed so far."""
+    proven: bool
+    """Whether the connection was seen to work, by an answer of the other side or by what has come from there."""
     running: bool
     run: str
     """Id by which a running check is asked for; empty for one that is kept."""
@@ -65,7 +67,7 @@ class CheckShown(Struct, frozen=True, kw_only=True):
     since: str
     """When the first of the checks in a row began that ended so."""
     headline: str
-    """``Connection successful``, or the stage that failed with its message."""
+    """``Connection successful``, the stage that failed with its message, or that nothing could be tested."""
     stages: list[StageShown]
     planned: list[str]
     """Names of the stages that are still to come."""
@@ -225,6 +227,7 @@ def run_shown(run: Run) -> CheckShown:
     return CheckShown(
         target=run.target,
         ok=run.ok,
+        proven=is_proven(run.stages),
         running=not run.done.is_set(),
         run=run.id,
         at=at,
@@ -243,7 +246,7 @@ def _shown(service: "Service", name: str, check: Run | Outcome | None, word: Wor
         type=TYPE,
         description=settings.description,
         origin=origin,
-        editable=origin is not Origin.FILE,
+        editable=not origin.is_fixed,
         stopped=service.connectors.is_stopped(name),
         word=word,
         settings=_settings(service, name),
@@ -275,6 +278,7 @@ def _outcome_shown(outcome: Outcome) -> CheckShown:
     return CheckShown(
         target=outcome.target,
         ok=outcome.ok,
+        proven=is_proven(outcome.stages),
         running=False,
         run="",
         at=text_of(outcome.at) or "",

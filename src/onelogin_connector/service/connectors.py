@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from msgspec import ValidationError
@@ -20,9 +19,11 @@ from onelogin_connector.config import Connector, Secret
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.reach import Reach
 from onelogin_connector.service import wanted as entered
+from onelogin_connector.service.origin import Origin, require_editable
 from onelogin_connector.service.pulling import Pull
 from onelogin_connector.service.receiving import webhook
 from onelogin_connector.service.wanted import FieldErrors, Wanted
+from onelogin_connector.setting import OF_DEMO
 from onelogin_connector.state import State
 from onelogin_connector.state.connectors import SECRET
 from onelogin_connector.status import State as Stand
@@ -40,18 +41,6 @@ RESERVED = frozenset({"new", "test", "checks"})
 """Words that follow /connectors/ in an address and are no ids."""
 
 STOPPED = "This connector was stopped by a person."
-
-
-class Origin(StrEnum):
-    """
-    Who defines a connector.
-    """
-
-    FILE = "file"
-    """The settings file or the environment: read-only in the console."""
-    CONSOLE = "console"
-    BUILT_IN = "built-in"
-    """Nobody yet: it is there when nothing else is."""
 
 
 def present(connectors: Mapping[str, Connector], state: State) -> dict[str, Connector]:
@@ -117,7 +106,8 @@ class Connectors:
         Tell who defines a connector.
         """
         if connector in self._of_file:
-            return Origin.FILE
+            secret = self._service.settings.connectors[connector].client_secret
+            return Origin.DEMO if secret is not None and secret.reference == OF_DEMO else Origin.FILE
         return Origin.CONSOLE if connector in self._made else Origin.BUILT_IN
 
     def made(self, connector: str) -> Wanted | None:
@@ -332,11 +322,7 @@ class Connectors:
 
     def _require_editable(self, connector: str) -> None:
         self._service.require_connector(connector)
-        if self.origin(connector) is Origin.FILE:
-            raise ConfigError(
-                f"The connector {connector} stands in the settings file or the environment.",
-                action="Change it there, and start the program again.",
-            )
+        require_editable(self.origin(connector), f"The connector {connector}")
 
     # What runs.
 

@@ -10,15 +10,19 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from onelogin_connector.config import Settings
 from onelogin_connector.errors import ConnectorError
-from onelogin_connector.setting import HttpUrl, Secret
+from onelogin_connector.plural import counted
+from onelogin_connector.service.accident import lose_oldest
+from onelogin_connector.setting import OF_DEMO, HttpUrl, Secret
 
 if TYPE_CHECKING:
+    from onelogin_connector.service.service import Service
     from onelogin_connector.simulator.api import Api
 
 logger = logging.getLogger(__name__)
@@ -29,7 +33,10 @@ REFUSALS = frozenset({401, 403, 404, 405})
 
 ATTEMPTS = 20  # with back-off this bridges a restart of the listener
 
-DEMO_HOURS = 24.0
+DEMO_HOURS = 30.0
+"""More than a day, so that some hours are through with their sweeps: only of these a gap can be told."""
+DEMO_GAP_HOURS = 2
+"""Which the store loses once they are settled, so that there is a gap to be filled."""
 DEMO_LOST = 0.04
 """Share of webhook requests that the demo loses."""
 DEMO_POLL_SECONDS = 10.0  # nobody wants to watch a minute for the first repair,
@@ -67,9 +74,11 @@ async def feed(
     now_us = int(clock() * 1_000_000)
     if hours > 0:
         tally = await sender.send_history(company, now_us - int(hours * HOUR_US), now_us)
-        logger.info("%d events of history were sent", tally.events, extra={"action": "simulated_history"})
+        sent = counted(tally.events, "event of history was", "events of history were")
+        logger.info("%s sent", sent, extra={"action": "simulated_history"})
         if tally.lost:
-            logger.info("%d events were lost on the way", tally.lost, extra={"action": "simulated_loss"})
+            lost_words = counted(tally.lost, "event was", "events were")
+            logger.info("%s lost on the way", lost_words, extra={"action": "simulated_loss"})
     if told is not None:
         told.set()
     await sender.send_live(company, now_us)
@@ -129,10 +138,10 @@ class Demo:
     else it would be a matter of luck which channel tells an event first.
     """
 
-    def __init__(self, *, seed: int = 1) -> None:
+    def __init__(self, *, seed: int = 1, clock: Callable[[], float] = time.time) -> None:
         from onelogin_connector.simulator.serving import bind, url_of
 
-        self._seed = seed
+        self._seed, self._clock = seed, clock
         self._listener = bind()
         self._url = url_of(self._listener)
         self._tasks: list[asyncio.Task[None]] = []
@@ -144,29 +153,37 @@ class Demo:
         from onelogin_connector.simulator.credential import CLIENT_ID, CLIENT_SECRET
 
         name, connector = next(iter(settings.connectors.items()))
+        begins = int((self._clock() - DEMO_HOURS * 3_600) // 3_600) * 3_600
         changed = structs.replace(
             connector,
             api_url=HttpUrl(self._url),
             client_id=Secret(CLIENT_ID, ("literal", "")),
-            client_secret=Secret(CLIENT_SECRET),
+            client_secret=Secret(CLIENT_SECRET, OF_DEMO),
+            start=datetime.fromtimestamp(begins, UTC),
             poll_seconds=DEMO_POLL_SECONDS,
             overlap_minutes=DEMO_OVERLAP_MINUTES,
         )
         return structs.replace(settings, connectors=settings.connectors | {name: changed})
 
-    def start(self, url: str, token: str) -> None:
+    def start(self, service: "Service", url: str) -> None:
         """
-        Tell the last day at once and then what happens, over both channels.
+        Tell the last day at once and then what happens, over both channels; at a first start something gets lost.
 
         Args:
-            url: Where the connector takes webhooks.
+            url: Where the service is on this machine.
         """
+        connector = next(iter(service.settings.connectors))
+        url, token = f"{url}/webhook/{connector}", service.lend_webhook_token(connector)
+        is_first = not service.journal.last_offset
         told = asyncio.Event()
         feeding = feed(url, token, hours=DEMO_HOURS, seed=self._seed, lost=DEMO_LOST, told=told)
         self._tasks = [
             asyncio.create_task(_tell_failure(feeding), name="demo"),
             asyncio.create_task(_tell_failure(self._answer(told)), name="demo API"),
         ]
+        if is_first:
+            accident = lose_oldest(service, connector, hours=DEMO_GAP_HOURS)
+            self._tasks.append(asyncio.create_task(_tell_failure(accident), name="demo accident"))
 
     async def stop(self) -> None:
         """
@@ -187,7 +204,7 @@ class Demo:
             await asyncio.Event().wait()
 
 
-async def _tell_failure(running: Coroutine[None, None, None]) -> None:
+async def _tell_failure(running: Coroutine[None, None, object]) -> None:
     try:
         await running
     except Exception:

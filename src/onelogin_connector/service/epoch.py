@@ -20,6 +20,7 @@ import logging
 from typing import NamedTuple
 
 from onelogin_connector.journal.lmdb import LmdbJournal
+from onelogin_connector.plural import counted
 from onelogin_connector.service.alarms import Alarms
 from onelogin_connector.store import Store
 
@@ -60,16 +61,18 @@ def _rift(position: int | None, rows: int, journal: LmdbJournal) -> Rift | None:
     last = journal.last_offset
     if position is None and not last and rows:
         return Rift(
-            f"The journal is empty, but the store holds {rows} events: it was lost or removed.", COMPARE, 0
+            f"The journal is empty, but the store holds {counted(rows, 'event')}: it was lost or removed.",
+            COMPARE,
+            0,
         )
     reached = position or 0
     if reached > last:
-        what = f"The journal lacks the last {reached - last} records that the store has: an older one was restored."
+        what = f"The journal lacks the last {counted(reached - last, 'record')} that the store has: an older one was restored."
         return Rift(what, COMPARE, last)
     pruned = (journal.stats()["first_offset"] or last + 1) - 1
     if reached < pruned:
         what = (
-            f"The store lacks {pruned - reached} records that the journal's log holds no longer: it was lost, or an "
+            f"The store lacks {counted(pruned - reached, 'record')} that the journal's log holds no longer: it was lost, or an "
             "older one was put back."
         )
         return Rift(what, BRING_BACK, pruned)

@@ -15,6 +15,7 @@ from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.event import Way
 from onelogin_connector.journal.base import DeadLetter, Journal, LetterHead
+from onelogin_connector.plural import counted
 from onelogin_connector.sources.body import records
 from onelogin_connector.sources.reading import read_all
 
@@ -62,8 +63,8 @@ class Letters:
         """
         removed = await self._journal.discard(ids)
         logger.warning(
-            "%d dead letters were discarded",
-            removed,
+            "%s discarded",
+            counted(removed, "dead letter was", "dead letters were"),
             extra={"action": "dead_letters_discarded", "ids": list(ids[:100])},
         )
         return removed
@@ -92,7 +93,8 @@ class Letters:
             left = [id for id in theirs if self._journal.dead_letter(id) is not None]
             accepted += len(theirs) - len(left)
             if left:
-                failures.append(failure or f"The sink {sink} refused {len(left)} of them again.")
+                which = "it" if len(theirs) == 1 else f"{len(left)} of them"
+                failures.append(failure or f"The sink {sink} refused {which} again.")
         return accepted, failures
 
     async def _deliver_again(self, sink: str, ids: Sequence[int]) -> str:
@@ -122,8 +124,6 @@ class Letters:
         except ConnectorError as error:
             return f"Dead letter {letter.id}: {error}"
         if reading.bad:
-            return (
-                f"Dead letter {letter.id} still holds {len(reading.bad)} bad records: {reading.first_reason}"
-            )
+            return f"Dead letter {letter.id} still holds {counted(len(reading.bad), 'bad record')}: {reading.first_reason}"
         await self._journal.discard([letter.id])
         return ""

@@ -77,6 +77,12 @@ class Refills:
                 running=False, error="It was held up; refill it again later.", at=self._clock()
             )
 
+    def forget(self, sink: str) -> None:
+        """
+        Forget the latest refill of a sink that is gone.
+        """
+        self._latest.pop(sink, None)
+
     async def close(self) -> None:
         """
         End what is running; what is still owed stays so, and a later refill goes on there.

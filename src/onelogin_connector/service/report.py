@@ -13,7 +13,7 @@ from onelogin_connector.errors import ConfigError, ConnectorError
 from onelogin_connector.journal import time_rule
 from onelogin_connector.journal.base import ConnectorCounts
 from onelogin_connector.moments import text_of
-from onelogin_connector.sinks.base import Sink, Stage, StageState
+from onelogin_connector.sinks.base import Sink, Stage, StageState, Tell, silent
 from onelogin_connector.status import State, Status
 
 if TYPE_CHECKING:
@@ -168,15 +168,25 @@ async def _sink_stages(service: "Service", name: str) -> list[Stage]:
     return await stages_of(delivery.sink)
 
 
-async def stages_of(sink: Sink) -> list[Stage]:
+async def stages_of(sink: Sink, tell: Tell = silent) -> list[Stage]:
     """
-    Test a sink within some time; what goes wrong is a stage that failed.
+    Test a sink within some time; what goes wrong is a stage that failed, behind those that were done.
+
+    Args:
+        tell: Called with each stage as soon as it is done.
     """
+    done: list[Stage] = []
+
+    def told(stage: Stage) -> None:
+        done.append(stage)
+        tell(stage)
+
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            return list(await sink.check())
+            await sink.check(told)
     except TimeoutError:
         text = f"The check was not done within {CHECK_SECONDS:.0f} seconds."
-        return [Stage("Connection", StageState.FAILED, text, action="Check the network to this destination.")]
+        told(Stage("Connection", StageState.FAILED, text, action="Check the network to this destination."))
     except ConnectorError as error:
-        return [Stage("Connection", StageState.FAILED, error.message, action=error.action)]
+        told(Stage("Connection", StageState.FAILED, error.message, action=error.action))
+    return done

@@ -17,6 +17,7 @@ from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.event import Offset
 from onelogin_connector.journal.lmdb import LmdbJournal
+from onelogin_connector.plural import counted
 from onelogin_connector.reach import Reach
 from onelogin_connector.service import backup, epoch, report
 from onelogin_connector.service.accounts import Accounts
@@ -139,9 +140,9 @@ class Service:
             self.tasks.watch("health", self.health.run)
             self.tasks.watch("notices", self.notices.run)
         logger.info(
-            "Started with %d connectors and %d sinks",
-            len(self.settings.connectors),
-            len(self.deliveries),
+            "Started with %s and %s",
+            counted(len(self.settings.connectors), "connector"),
+            counted(len(self.deliveries), "sink"),
             extra={"action": "service_started", "data_dir": str(self.folder.path)},
         )
 

@@ -2,7 +2,7 @@
 The form of a sink, generated from the settings that its kind declares.
 
 Each setting becomes a field with its kind of input, description, unit, default, choices and example. What is required
-stands first; the rest is folded away. A setting that is one of several tables is a choice with a group of fields for
+or chosen by many stands first; the rest is folded away, within each group of fields too. A setting that is one of several tables is a choice with a group of fields for
 each. What only the settings file may set has no field.
 """
 
@@ -63,6 +63,8 @@ class FieldShown(Struct, frozen=True, kw_only=True):
     label: str
     input: Input
     required: bool
+    folded: bool
+    """Whether a form hides it until somebody asks: it has a default that hardly anybody changes."""
     description: str
     unit: str = ""
     example: str = ""
@@ -156,6 +158,7 @@ def _field(setting: Setting, above: str, around: str) -> FieldShown:
         label=words_of(setting.name),
         input=shape,
         required=setting.required,
+        folded=not setting.required and not setting.chosen,
         description=setting.description,
         unit=setting.unit,
         example=_example(setting, shape),

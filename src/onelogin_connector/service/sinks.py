@@ -17,14 +17,14 @@ from msgspec import ValidationError, structs, to_builtins
 from onelogin_connector.config import Secret, SinkSettings
 from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError
-from onelogin_connector.journal.base import Checkpoint
 from onelogin_connector.reach import Reach
-from onelogin_connector.service import sink_secrets
+from onelogin_connector.service import sink_checkpoints, sink_secrets
 from onelogin_connector.service import sink_wanted as entered
-from onelogin_connector.service.connectors import Origin
 from onelogin_connector.service.delivering import delivery_of, is_makeable, sink_of, users_stream_of
+from onelogin_connector.service.origin import Origin, require_editable
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.service.wanted import FieldErrors
+from onelogin_connector.setting import OF_DEMO
 from onelogin_connector.state import Pause
 from onelogin_connector.status import State as Stand
 
@@ -95,7 +95,10 @@ class Sinks:
         """
         Tell who defines a sink; the local store that nobody set up counts as the settings file's.
         """
-        return Origin.FILE if sink in self._of_file else Origin.CONSOLE
+        if sink not in self._of_file:
+            return Origin.CONSOLE
+        secrets = entered.secrets_of(self._service.settings.sinks[sink].settings)
+        return Origin.DEMO if any(secret.reference == OF_DEMO for _, secret in secrets) else Origin.FILE
 
     def made(self, sink: str) -> WantedSink | None:
         """
@@ -178,7 +181,7 @@ class Sinks:
         if delivery is None:
             action = (
                 f"Set enabled = true under [sinks.{sink}] and start again."
-                if self.origin(sink) is Origin.FILE
+                if self.origin(sink).is_fixed
                 else "Turn it on in its form."
             )
             raise ConfigError(f"The sink {sink} is turned off.", action=action)
@@ -219,10 +222,12 @@ class Sinks:
             # a library that it needs and that is not there is told before anything is kept
             clock = self._service.clock
             await sink_of(read.kind, read.settings, kept.name, clock=clock, reach=self.reach).close()
+            if sink is None:
+                await sink_checkpoints.set_out(self._service, kept)
+                self._pauses.pop(kept.name, None)
             await asyncio.to_thread(self._keep, kept, read, given)
             await self._end(kept.name)
             if sink is None:
-                await self._set_out(kept)
                 self._service.collecting.attend(kept.name)
             self._made[kept.name] = kept
             self._service.settings.sinks[kept.name] = read
@@ -259,10 +264,10 @@ class Sinks:
 
     async def remove(self, sink: str) -> int:
         """
-        Remove a sink for ever, with its secrets. What it was sent stays where it is, and so do its dead letters.
+        Remove a sink for ever, with everything that is kept of it but its dead letters. What it was sent stays there.
 
         Returns:
-            How many entries waited for it; it will not get them.
+            How many entries waited for it or were owed to it; it will not get them.
 
         Raises:
             ConfigError: There is no such sink, it stands in the settings file, or it was not paused.
@@ -273,15 +278,17 @@ class Sinks:
             delivery = service.deliveries.get(sink)
             if delivery is not None and sink not in self._pauses:
                 raise ConfigError(f"The sink {sink} is active.", action="Pause it first, then delete it.")
-            backlog = delivery.lag().events if delivery else 0
+            unsent = sink_checkpoints.unsent(service, sink)
             await self._end(sink)
-            await asyncio.to_thread(self._forget, sink)
+            await asyncio.to_thread(service.state.remove_part, "sink", sink)
             self._pauses.pop(sink, None)
             self._made.pop(sink, None)
             for held in (service.settings.sinks, service.deliveries, service.user_streams):
                 held.pop(sink, None)
+            service.refills.forget(sink)
             service.alarms.clear(f"unusable {sink}")
-            return backlog
+            await sink_checkpoints.forget(service, sink)
+            return unsent
 
     def _taken(self) -> dict[str, str]:
         service = self._service
@@ -293,11 +300,7 @@ class Sinks:
 
     def _require_editable(self, sink: str) -> None:
         self.require(sink)
-        if self.origin(sink) is Origin.FILE:
-            raise ConfigError(
-                f"The sink {sink} stands in the settings file or the environment, or is there by itself.",
-                action="Change it in the settings file, and start the program again.",
-            )
+        require_editable(self.origin(sink), f"The sink {sink}")
 
     # Changes on disk.
 
@@ -305,21 +308,6 @@ class Sinks:
         settings = {name: value for name, value in to_builtins(kept).items() if name not in {"name", "begin"}}
         bound_to = entered.bound_to(read.settings)
         self._service.state.save_part("sink", kept.name, settings, given, bound_to=bound_to)
-
-    def _forget(self, sink: str) -> None:
-        state = self._service.state
-        state.remove_part("sink", sink)
-        state.sinks.forget(sink)
-
-    async def _set_out(self, wanted: WantedSink) -> None:
-        """
-        Put the checkpoint of a new sink where it is to begin; one of that name may have been there before.
-        """
-        stats = self._service.journal.stats()
-        # what was pruned before it was made is nothing that it is owed
-        nothing_held = wanted.begin == "now" or not stats["entries"]
-        begin = stats["last_offset"] if nothing_held else max(0, stats["first_offset"] - 1)
-        await self._service.journal.advance(wanted.name, Checkpoint(offset=begin))
 
     # What runs.
 

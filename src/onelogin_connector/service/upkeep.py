@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from onelogin_connector.errors import ConnectorError
+from onelogin_connector.plural import counted
 
 if TYPE_CHECKING:
     from onelogin_connector.service.service import Service
@@ -61,7 +62,12 @@ class Upkeep:
         removed = await service.journal.prune(up_to)
         keys = await service.journal.prune_keys(up_to)
         if removed or keys:
-            logger.debug("Pruned %d records and %d keys", removed, keys, extra={"action": "journal_pruned"})
+            logger.debug(
+                "Pruned %s and %s",
+                counted(removed, "record"),
+                counted(keys, "key"),
+                extra={"action": "journal_pruned"},
+            )
 
     async def _check_readers(self) -> None:
         self._service.journal.check_readers()
@@ -72,7 +78,9 @@ class Upkeep:
             return
         removed = await asyncio.to_thread(store.prune, self._service.clock())
         if removed:
-            logger.info("Removed %d events past their retention", removed, extra={"action": "store_pruned"})
+            logger.info(
+                "Removed %s past retention", counted(removed, "event"), extra={"action": "store_pruned"}
+            )
 
     async def _watch_disk(self) -> None:
         service = self._service

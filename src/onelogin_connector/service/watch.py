@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from onelogin_connector.plural import counted
 from onelogin_connector.service.alarms import Severity
 from onelogin_connector.state import Check
 
@@ -150,7 +151,7 @@ class Watch:
         told = f"The last event is of {_told(last_event)}." if last_event else "None ever arrived."
         yield Wanted(
             f"silence {id}",
-            f"{connector['name']} has sent no event for {(now - last) / 3_600:.0f} hours. {told}",
+            f"{connector['name']} has sent no event for {counted(round((now - last) / 3_600), 'hour')}. {told}",
             "Test the connection, and look in OneLogin whether the webhook is on; or set silence_hours of this "
             "connector higher if so little happens there.",
             f"/connectors/{id}",
@@ -172,9 +173,7 @@ class Watch:
             message = f"The sink {name} is paused: {sink['error']}"
             action = "Correct the cause, then resume it."
         elif stuck:
-            message = (
-                f"The sink {name} has not delivered for {(now - since) / 60:.0f} minutes: {sink['error']}"
-            )
+            message = f"The sink {name} has not delivered for {counted(round((now - since) / 60), 'minute')}: {sink['error']}"
             action = "Test it for the cause. Its events wait in the journal."
         else:
             return
@@ -186,8 +185,8 @@ class Watch:
         status = self._service.pulls[connector].poller.status
         stuck = status.state == "retrying" and now - status.since >= STUCK_SECONDS
         if status.state == "paused" or stuck:
-            minutes = (now - status.since) / 60
-            message = f"The API of {connector} has not been read for {minutes:.0f} minutes: {status.error}"
+            minutes = counted(round((now - status.since) / 60), "minute")
+            message = f"The API of {connector} has not been read for {minutes}: {status.error}"
             action = "Test the connection for the cause. What happens meanwhile is read afterwards."
             yield Wanted(f"source {connector}", message, action, f"/connectors/{connector}", status.since)
 

@@ -16,9 +16,9 @@ from typing import ClassVar, Protocol
 from msgspec import Struct
 
 from onelogin_connector.event import Entry
-from onelogin_connector.status import Stage, StageState
+from onelogin_connector.status import Stage, StageState, Tell, silent
 
-__all__ = ["Limits", "Sink", "Stage", "StageState"]
+__all__ = ["Limits", "Sink", "Stage", "StageState", "Tell", "silent"]
 
 
 class Limits(Struct, frozen=True):
@@ -48,6 +48,11 @@ class Sink(Protocol):
     """Whether twins and changes are sent too, or entries alone."""
 
     @property
+    def stages(self) -> Sequence[str]:
+        """Names of the stages of ``check``, in their order."""
+        ...
+
+    @property
     def limits(self) -> Limits:
         """Bounds of a batch."""
         ...
@@ -62,8 +67,8 @@ class Sink(Protocol):
         """
         ...
 
-    async def check(self) -> list[Stage]:
-        """Walk the path of ``send`` as closely as possible without sending events."""
+    async def check(self, tell: Tell = silent) -> list[Stage]:
+        """Walk the path of ``send`` as closely as possible without sending events; tell each stage when it is done."""
         ...
 
     async def send(self, batch: Sequence[Entry]) -> None:

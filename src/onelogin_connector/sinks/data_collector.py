@@ -32,7 +32,7 @@ from onelogin_connector.formats import collector_record, fields
 from onelogin_connector.hiding import Hidden
 from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, Secret, about
-from onelogin_connector.sinks.base import Limits, Stage, StageState
+from onelogin_connector.sinks.base import Limits, Stage, StageState, Tell, silent
 
 SUPERSEDED_BY = "logs_ingestion"
 """The kind that new deployments should use."""
@@ -44,7 +44,6 @@ LEAST_BODY_BYTES = 65_536
 SKEW_SECONDS = 60.0  # a clock that differs by more is worth a sentence
 SEE_PROXY = "See whether a proxy between this machine and Azure limits or changes requests."
 EMPTY = b"[]"
-STAGES = ("configuration", "network", "authentication", "table")
 
 
 class WorkspaceId(str):
@@ -150,6 +149,7 @@ class DataCollector:
 
     kind: ClassVar[str] = "data_collector"
     wants_twins: ClassVar[bool] = False
+    stages: ClassVar[tuple[str, ...]] = ("configuration", "network", "authentication", "table")
     limits = Limits(records=1_000, size_bytes=4 << 20)
 
     def __init__(
@@ -211,16 +211,19 @@ class DataCollector:
         if records:
             await settle(len(records), post, prove=self._prove)
 
-    async def check(self) -> list[Stage]:
+    async def check(self, tell: Tell = silent) -> list[Stage]:
         """
         Post an empty array, signed as events are: it stores nothing, and shows every refusal but those of records.
         """
         stages = [self._configuration()]
+        tell(stages[0])
         if stages[0].state is StageState.PASSED:
             stages += await self._probed()
         failed = [stage.stage for stage in stages if stage.state is StageState.FAILED]
-        for name in STAGES[len(stages) :]:
+        for name in self.stages[len(stages) :]:
             stages.append(Stage(name, StageState.SKIPPED, f"Not tried, because {failed[0]} failed."))
+        for stage in stages[1:]:  # one answer tells all of them
+            tell(stage)
         return stages
 
     async def close(self) -> None:

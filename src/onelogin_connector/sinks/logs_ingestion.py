@@ -46,7 +46,7 @@ from onelogin_connector.formats.ingestion import event_row, user_row
 from onelogin_connector.formats.onelogin_users import User
 from onelogin_connector.reach import Reach
 from onelogin_connector.setting import HttpUrl, about
-from onelogin_connector.sinks.base import Limits, Stage, StageState
+from onelogin_connector.sinks.base import Limits, Stage, StageState, Tell, silent
 
 MOST_RECORDS = 4_000  # a call holds some 400 usual rows of OneLogin_CL, and 2,600 of OneLoginEventsV2_CL
 LEAST_BATCH_BYTES = 10_000
@@ -90,6 +90,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         about(
             "Which columns the rows have: those of Microsoft's webhook connector, or those of its codeless one.",
             example="OneLogin_CL",
+            chosen=True,
         ),
     ] = "OneLogin_CL"
     stream: Annotated[
@@ -258,7 +259,14 @@ class LogsIngestion:
         await self._post(self.settings.users_stream, parcel.body(0, count), (), count)
         return count
 
-    async def check(self) -> list[Stage]:
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """
+        See ``Sink``.
+        """
+        return ("configuration", "token", "post", *(("users",) if self.settings.users_stream else ()))
+
+    async def check(self, tell: Tell = silent) -> list[Stage]:
         """
         Get a new token and post an empty array: it stores nothing, and shows every refusal but those of records.
         """
@@ -267,18 +275,18 @@ class LogsIngestion:
             "configuration": self._configuration,
             "token": partial(self._token, calls),
             "post": partial(self._probe, calls, self.settings.events_stream),
+            "users": partial(self._probe, calls, self.settings.users_stream),
         }
-        if self.settings.users_stream:
-            steps["users"] = partial(self._probe, calls, self.settings.users_stream)
         stages: list[Stage] = []
         failed = ""
         try:
-            for name, step in steps.items():
+            for name in self.stages:
                 if failed:
                     stages.append(Stage(name, StageState.SKIPPED, f"Not tried, because {failed} failed."))
-                    continue
-                stages.append(await _stage(name, step, calls.posting))
-                failed = name if stages[-1].state is StageState.FAILED else ""
+                else:
+                    stages.append(await _stage(name, steps[name], calls.posting))
+                    failed = name if stages[-1].state is StageState.FAILED else ""
+                tell(stages[-1])
         finally:
             await calls.close()
         return stages

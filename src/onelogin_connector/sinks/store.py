@@ -19,7 +19,7 @@ from msgspec import Struct
 from onelogin_connector.errors import ConnectorError
 from onelogin_connector.event import Entry
 from onelogin_connector.setting import about
-from onelogin_connector.sinks.base import Limits, Stage, StageState
+from onelogin_connector.sinks.base import Limits, Stage, StageState, Tell, silent
 from onelogin_connector.store import Store
 
 LEAST_FREE_BYTES = 1 << 30
@@ -55,6 +55,7 @@ class StoreSink:
 
     kind: ClassVar[str] = "store"
     wants_twins: ClassVar[bool] = True
+    stages: ClassVar[tuple[str, ...]] = ("write", "query", "space")
     limits = Limits(records=2_000, size_bytes=8 << 20, gives_way=2.0)
 
     def __init__(self, store: Store, epoch: Callable[[], str]) -> None:
@@ -83,15 +84,18 @@ class StoreSink:
         """
         await to_thread(self._store.insert, batch, self._epoch())
 
-    async def check(self) -> list[Stage]:
+    async def check(self, tell: Tell = silent) -> list[Stage]:
         """
         Try to write (and take it back), to read, and look at the free space.
         """
-        return [
-            await _stage("write", self._write, "Look at the service's log; restore the store from a backup."),
-            await _stage("query", self._query, "Look at the service's log; restore the store from a backup."),
-            await _stage("space", self._space, "Free space on that disk, or shorten retention_days."),
-        ]
+        broken = "Look at the service's log; restore the store from a backup."
+        full = "Free space on that disk, or shorten retention_days."
+        steps = ((self._write, broken), (self._query, broken), (self._space, full))
+        stages = []
+        for name, (attempt, action) in zip(self.stages, steps, strict=True):
+            stages.append(await _stage(name, attempt, action))
+            tell(stages[-1])
+        return stages
 
     async def _write(self) -> str:
         await to_thread(self._store.trial)

@@ -43,6 +43,7 @@ from onelogin_connector.errors import (
 )
 from onelogin_connector.event import Way
 from onelogin_connector.journal.base import Keeper, NewDeadLetter, Receipt
+from onelogin_connector.plural import counted
 from onelogin_connector.sources import problems
 from onelogin_connector.sources.body import records
 from onelogin_connector.sources.inflating import ENCODINGS, inflated
@@ -322,9 +323,9 @@ class WebhookSource:
         if dead:
             results["dead"] += dead
             logger.warning(
-                "%d of %d records of a request became a dead letter: %s",
+                "%d of the %s of a request became a dead letter: %s",
                 dead,
-                reading.records,
+                counted(reading.records, "record"),
                 reading.first_reason,
                 extra={"action": "webhook_dead_letter", "connector": self._connector},
             )

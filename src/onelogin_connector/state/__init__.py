@@ -184,6 +184,8 @@ class State:
                 self._database.change(
                     "save_secret", kind=kind, id=id, name=name, bound_to=bound_to, cipher=cipher
                 )
+            if kind == "sink":  # from here on its checkpoint has an owner
+                self.sinks.settle_checkpoint(id)
 
     def parts(self, kind: PartKind) -> list[Part]:
         """
@@ -194,11 +196,13 @@ class State:
 
     def remove_part(self, kind: PartKind, id: str) -> bool:
         """
-        Remove a connector or sink with its secrets and webhook tokens; returns whether there was one.
+        Remove a connector or sink with its secrets, webhook tokens and figures; returns whether there was one.
         """
         with self._database.transaction():
             if kind == "connector":
                 self._database.change("remove_webhook_tokens", connector=id)
+            else:
+                self.sinks.forget(id)
             return bool(self._database.change("remove_part", kind=kind, id=id))
 
     def secret(self, kind: PartKind, id: str, name: str, *, bound_to: str = "") -> Secret | None:

@@ -116,13 +116,27 @@ class SinkState:
 
     def forget(self, sink: str) -> None:
         """
-        Forget everything about a sink that is gone.
+        Forget everything about a sink that is gone, and note that its checkpoint in the journal has to go too.
         """
         with self._database.transaction():
             self._database.change("resume_sink", sink=sink)
             self._database.change("remove_outcome", target=sink)
             self._database.change("forget_sink_slots", sink=sink)
             self._database.change("forget_sink_counter", sink=sink)
+            self._database.change("forget_told_users", sink=sink)
+            self._database.change("disown_checkpoint", sink=sink)
+
+    def ownerless_checkpoints(self) -> list[str]:
+        """
+        Return of which sinks no checkpoint may be left in the journal.
+        """
+        return [row["sink"] for row in self._database.rows("ownerless_checkpoints")]
+
+    def settle_checkpoint(self, sink: str) -> None:
+        """
+        Keep that a sink's checkpoint is gone, or that a new sink has it.
+        """
+        self._database.change("settle_checkpoint", sink=sink)
 
 
 def read_made_sinks(folder: Path) -> list[MadeSink]:

@@ -44,6 +44,22 @@ ON CONFLICT (sink) DO UPDATE SET delivered = excluded.delivered, moved_at = excl
 -- Remove where the counter of a sink was.
 DELETE FROM sink_counters WHERE sink = :sink;
 
+-- name: forget_told_users
+-- Forget what a sink was told of users, wherever it led.
+DELETE FROM sent_users WHERE substr(target, 1, length(:sink) + 1) = :sink || ' ';
+
+-- name: disown_checkpoint
+-- Note that a sink's checkpoint in the journal has to go.
+INSERT INTO ownerless_checkpoints (sink) VALUES (:sink) ON CONFLICT (sink) DO NOTHING;
+
+-- name: ownerless_checkpoints
+-- The sinks of which no checkpoint may be left in the journal.
+SELECT sink FROM ownerless_checkpoints ORDER BY sink;
+
+-- name: settle_checkpoint
+-- Keep that a sink's checkpoint is gone, or that a new sink has it.
+DELETE FROM ownerless_checkpoints WHERE sink = :sink;
+
 -- name: made_sinks
 -- The sinks made in the console.
 SELECT id, settings FROM parts WHERE kind = 'sink' ORDER BY id;

@@ -15,59 +15,13 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Struct
 
 from onelogin_connector.errors import ConnectorError, Partly, Refused, TooLarge
-from onelogin_connector.event import LARGEST_RECORD_BYTES, Channel, Entry, Kind, Way
+from onelogin_connector.event import Entry
 from onelogin_connector.setting import about, settings_of
 from onelogin_connector.sinks import registry
-from onelogin_connector.sinks.base import Limits, Sink, Stage, StageState
+from onelogin_connector.sinks.base import Limits, Sink, Stage, StageState, Tell, silent
+from onelogin_connector.testing.records import A_MOMENT_US, HOSTILE, entry
 
-A_MOMENT_US = 1_700_000_000_000_000
-
-HOSTILE = (
-    b"{}",
-    b'{"event_type_id":null}',
-    b'{"unknown":{"deep":' + b"[" * 400 + b"]" * 400 + b"}}",
-    b'{"notes":"\\u0000 \\ud800 \\udfff \\u2028"}',
-    b'{"notes":"' + b"x" * (LARGEST_RECORD_BYTES - 20) + b'"}',
-    b'{"id":99999999999999999999999999999999999999,"user_id":1e999,"app_id":-0.0}',
-    b'{"id":1,"id":2,"ID":3,"Id":4}',
-    b'{"event_type_id":"5","user_id":[1,{"a":null}],"actor_user_id":true,"ipaddr":{"v":6}}',
-    b'{"event_timestamp":"0000-99-99 99:99:99 UTC","created_at":-1e308}',
-    '{"notes":"\u202e \u0085 \u00a0 e\u0301 \u00e9 \U0001f4a5","":"","\\"":"\\\\"}'.encode(),
-    b'{"unknown":"\xff\xfe","other":1}',
-    b"{" + b",".join(b'"k%d":null' % number for number in range(300)) + b"}",
-)
-"""JSON objects, or what passes for one: raw bytes after which a sink must still stand."""
-
-
-def entry(
-    offset: int,
-    raw: bytes | None = None,
-    *,
-    kind: Kind = Kind.ENTRY,
-    of: bytes = b"",
-    received_us: int = A_MOMENT_US,
-) -> Entry:
-    """
-    Make a journal record; its key, id and bytes follow from its offset.
-    """
-    native = f"{offset:08x}-0000-4000-8000-000000000000"
-    body = raw if raw is not None else b'{"uuid":"%s","account_id":1,"event_type_id":5}' % native.encode()
-    return Entry(
-        offset=offset,
-        kind=kind,
-        key=offset.to_bytes(16, "big"),
-        of=of,
-        connector="default",
-        account=1,
-        channel=Channel.WEBHOOK,
-        way=Way.WEBHOOK,
-        native=native,
-        also=None,
-        time_us=A_MOMENT_US,
-        received_us=received_us,
-        flags=0,
-        raw=body,
-    )
+__all__ = ["A_MOMENT_US", "HOSTILE", "FakeSink", "SinkContract", "Step", "entry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +47,7 @@ class FakeSink:
 
     kind: ClassVar[str] = "fake"
     wants_twins: ClassVar[bool] = False
+    stages: ClassVar[tuple[str, ...]] = ("memory",)
 
     class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         """
@@ -137,11 +92,12 @@ class FakeSink:
         self.opened += 1
         return self.position
 
-    async def check(self) -> list[Stage]:
+    async def check(self, tell: Tell = silent) -> list[Stage]:
         """
         See ``Sink``.
         """
-        return [Stage("memory", StageState.PASSED, "There is room.")]
+        tell(stage := Stage("memory", StageState.PASSED, "There is room."))
+        return [stage]
 
     async def send(self, batch: Sequence[Entry]) -> None:
         """
@@ -242,9 +198,16 @@ class SinkContract:
 
     def test_check_gives_stages(self, tmp_path: Path) -> None:
         """
-        A check names its stages; what failed says what to do.
+        A check names its stages ahead and tells each when it is done; what failed says what to do.
         """
-        stages = self._run(tmp_path, lambda sink: sink.check())
+        told: list[Stage] = []
+
+        async def check(sink: Sink) -> tuple[list[str], list[Stage]]:
+            return list(sink.stages), await sink.check(told.append)
+
+        names, stages = self._run(tmp_path, check)
+        assert stages == told
+        assert [stage.stage for stage in stages] == names
         assert stages
         for stage in stages:
             assert stage.stage

@@ -18,6 +18,7 @@ from secrets import compare_digest, token_bytes
 from starlette.requests import Request
 
 from onelogin_connector.errors import ConfigError
+from onelogin_connector.plural import counted
 from onelogin_connector.state import Account, ApiToken, Deed, State
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.attempts import Attempts, neighbourhood
@@ -145,7 +146,7 @@ class Access:
         if wait > 0:
             raise HttpError(
                 "too-many-requests",
-                f"Too many failed sign-ins. The next attempt is possible in {wait:.0f} seconds.",
+                f"Too many failed sign-ins. The next attempt is possible in {counted(round(wait), 'second')}.",
                 action="Wait, or set a new password with `onelogin-connector password`.",
                 headers={"retry-after": str(round(wait) + 1)},
             )

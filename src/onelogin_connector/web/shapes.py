@@ -289,4 +289,4 @@ class DeletedSink(Struct, frozen=True, forbid_unknown_fields=True):
 
     deleted: str
     backlog: int
-    """Entries that waited for it, and are not sent."""
+    """Entries that waited for it or were owed to it, and are not sent."""

@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from onelogin_connector.errors import ConfigError
+from onelogin_connector.plural import counted
+from onelogin_connector.service import sink_checkpoints
 from onelogin_connector.service.connecting import run_shown
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.web.access import caller_of
@@ -42,16 +44,16 @@ async def remove_sink(api: Api, request: Request) -> Response:
     Delete a paused sink that was made in the console, with its secrets; `?confirmed=true` if entries wait for it.
     """
     name = _found(api, request)
-    delivery = api.service.deliveries.get(name)
-    backlog = delivery.lag().events if delivery else 0
-    if backlog and request.query_params.get("confirmed") != "true":
+    unsent = sink_checkpoints.unsent(api.service, name)
+    if unsent and request.query_params.get("confirmed") != "true":
+        what = counted(unsent, "entry waits", "entries wait")
         raise ConfigError(
-            f"{backlog} entries wait for the sink {name}, and would not be sent.",
+            f"{what} for the sink {name}, and would not be sent.",
             action="Add ?confirmed=true if it is meant.",
         )
-    backlog = await api.service.sinks.remove(name)
+    unsent = await api.service.sinks.remove(name)
     _note(api, request, "sink_deleted", name)
-    return json(DeletedSink(name, backlog))
+    return json(DeletedSink(name, unsent))
 
 
 async def try_sink(api: Api, request: Request) -> Response:

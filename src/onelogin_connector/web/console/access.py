@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from onelogin_connector.plural import counted
 from onelogin_connector.state import Account, ApiToken, Deed
 from onelogin_connector.web.access import Access, Role, caller_of
 from onelogin_connector.web.answers import HttpError
@@ -245,7 +246,7 @@ async def sign_out(request: Request, who: Who) -> Done:
     Sign somebody out everywhere.
     """
     ended = await _access(request).end_sessions(who.user)
-    return Done(f"{who.user} is signed out: {ended} sessions ended.", target=who.user)
+    return Done(f"{who.user} is signed out: {counted(ended, 'session')} ended.", target=who.user)
 
 
 async def remove(request: Request, who: Who) -> Done:

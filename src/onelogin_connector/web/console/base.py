@@ -256,6 +256,13 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     return console_of(request).page(request, template, status, values)
 
 
+def is_part(request: Request) -> bool:
+    """
+    Tell whether script asks for a piece of the page.
+    """
+    return "hx-request" in request.headers and "hx-boosted" not in request.headers
+
+
 def _may(caller: Caller | None, role: Role | str) -> bool:
     return caller is not None and caller.role.includes(Role(role))
 
@@ -274,7 +281,18 @@ def _environment(assets: Assets) -> Environment:
         auto_reload=False,
     )
     made.globals["asset"] = assets.address
-    for name in ("absolute", "machine", "span", "count", "rate", "size", "share", "points", "coded"):
+    for name in (
+        "absolute",
+        "machine",
+        "span",
+        "count",
+        "counted",
+        "rate",
+        "size",
+        "share",
+        "points",
+        "coded",
+    ):
         made.filters[name] = getattr(shown, name)
     made.filters["visible"] = visible
     return made

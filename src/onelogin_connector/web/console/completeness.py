@@ -195,7 +195,8 @@ def _answer(hours: list[Hour], *, has_api: bool) -> str:
     late = sum(each.tone == "late" for each in hours)
     if late:
         which = "1 hour is" if late == 1 else f"{late} hours are"
-        return f"No event is known to be missing. {which} not settled more than a day after its end."
+        end = "its end" if late == 1 else "their end"
+        return f"No event is known to be missing. {which} not settled more than a day after {end}."
     complete = sum(each.tone == "ok" for each in hours)
     if not complete:
         return "No event is known to be missing; no hour has been compared twice with the API yet."

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from onelogin_connector.errors import ConfigError
 from onelogin_connector.service.check_run import Run
 from onelogin_connector.service.connecting import (
     CheckShown,
@@ -21,11 +22,11 @@ from onelogin_connector.service.connecting import (
     shown,
     webhook_shown,
 )
-from onelogin_connector.service.connectors import Origin
+from onelogin_connector.service.origin import require_editable
 from onelogin_connector.service.wanted import LONGEST_NAME, FieldErrors
 from onelogin_connector.web.access import Role, caller_of
 from onelogin_connector.web.answers import HttpError
-from onelogin_connector.web.console.base import console_of, render, service_of
+from onelogin_connector.web.console.base import Tone, console_of, is_part, render, service_of
 from onelogin_connector.web.console.entered import LABELS, Entered, Form, form_of, mebibytes, wanted_of
 from onelogin_connector.web.console.routes import Act, Done, Download, Entry, View
 from onelogin_connector.web.reading import Rotation
@@ -112,12 +113,10 @@ async def edit_form(request: Request) -> Form:
         HttpError: It stands in the settings file.
     """
     service, connector = service_of(request), found(request)
-    if service.connectors.origin(connector) is Origin.FILE:
-        raise HttpError(
-            "conflict",
-            f"The connector {connector} stands in the settings file or the environment.",
-            action="Change it there, and start the program again.",
-        )
+    try:
+        require_editable(service.connectors.origin(connector), f"The connector {connector}")
+    except ConfigError as error:
+        raise HttpError("conflict", error.message, action=error.action) from error
     settings = service.settings.connectors[connector]
     made = service.connectors.made(connector)
     entered = Entered(
@@ -191,12 +190,13 @@ async def check(request: Request, _nothing: Any) -> Done | Response:
     """
     service, connector = service_of(request), found(request)
     run = service.checks.begin(connector)
-    if _is_part(request):
+    if is_part(request):
         console_of(request).access.note(caller_of(request).name, "connector_tested", connector)
         return render(request, "connectors_check.html", run=run_shown(run), finished=False)
     await run.done.wait()
     result = run_shown(run)
-    return Done(result.headline, f"/connectors/{connector}", connector, tone="ok" if result.ok else "error")
+    tone: Tone = "error" if not result.ok else "ok" if result.proven else "info"
+    return Done(result.headline, f"/connectors/{connector}", connector, tone=tone)
 
 
 async def progress(request: Request) -> Response:
@@ -238,21 +238,14 @@ async def end_older_tokens(request: Request, _nothing: Any) -> Done:
 
 
 async def _watched(request: Request, run: Run) -> Response:
-    if _is_part(request):
+    if is_part(request):
         return render(request, "connectors_check.html", run=run_shown(run), finished=False)
     await run.done.wait()
     return render(request, "connectors_test.html", run=run_shown(run), finished=True)
 
 
 def _part(request: Request) -> str:
-    return "connectors_check.html" if _is_part(request) else "connectors_test.html"
-
-
-def _is_part(request: Request) -> bool:
-    """
-    Tell whether script asks for a piece of the page.
-    """
-    return "hx-request" in request.headers and "hx-boosted" not in request.headers
+    return "connectors_check.html" if is_part(request) else "connectors_test.html"
 
 
 ENTRIES: tuple[Entry, ...] = (

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from onelogin_connector.errors import ConfigError
 from onelogin_connector.journal.base import DeadLetter, LetterHead
 from onelogin_connector.moments import text_of
+from onelogin_connector.plural import counted
 from onelogin_connector.service import Service
 from onelogin_connector.web.answers import HttpError
 from onelogin_connector.web.console.base import render, service_of
@@ -264,7 +265,12 @@ async def replay(request: Request, values: Chosen) -> Done | Response:
         return _ask(request, values, ids, "replay")
     accepted, failures = await service.letters.replay(ids)
     target = f"{len(ids)} letters" if len(ids) > 1 else f"letter {ids[0]}"
-    text = f"{accepted} of {len(ids)} were accepted and are no longer dead letters."
+    if len(ids) == 1:
+        text = "It was accepted, and is no dead letter any more." if accepted else "It stays a dead letter."
+    elif accepted == 1:
+        text = f"1 of {len(ids)} was accepted, and is no dead letter any more."
+    else:
+        text = f"{accepted or 'None'} of {len(ids)} were accepted{' and are no longer dead letters' if accepted else ''}."
     if failures:
         return Done(f"{text} {' '.join(failures[:3])}", target=target, tone="warning")
     return Done(text, target=target)
@@ -278,7 +284,7 @@ async def discard(request: Request, values: Chosen) -> Done | Response:
     if not values.confirmed:
         return _ask(request, values, ids, "discard")
     removed = await service_of(request).letters.discard(ids)
-    text = f"{removed} dead letters are discarded." if removed != 1 else "1 dead letter is discarded."
+    text = f"{counted(removed, 'dead letter is', 'dead letters are')} discarded."
     return Done(text, target=str(removed))
 
 

@@ -91,6 +91,13 @@ def count(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}".replace(",", "\u202f")
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """
+    Return a count with its noun, of which there may be one: ``1 record``, ``2 000 records``.
+    """
+    return f"{count(number)} {one if number == 1 else many or f'{one}s'}"
+
+
 def rate(value: float | None) -> str:
     """
     Return a rate per second in as many digits as say something.

@@ -13,10 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from onelogin_connector.errors import ConfigError
+from onelogin_connector.plural import counted
 from onelogin_connector.service import Service
 from onelogin_connector.service.check_run import Run
 from onelogin_connector.service.connecting import CheckShown, run_shown
 from onelogin_connector.service.delivering import STORE
+from onelogin_connector.service.origin import require_editable
 from onelogin_connector.service.sink_fields import (
     KindShown,
     all_kinds,
@@ -31,7 +33,7 @@ from onelogin_connector.service.wanted import FieldErrors
 from onelogin_connector.sinks import registry
 from onelogin_connector.web.access import Role, caller_of
 from onelogin_connector.web.answers import HttpError
-from onelogin_connector.web.console.base import console_of, render, service_of
+from onelogin_connector.web.console.base import console_of, is_part, render, service_of
 from onelogin_connector.web.console.collection import Sure
 from onelogin_connector.web.console.routes import Act, Done, Entry, Fields, View
 
@@ -104,11 +106,10 @@ async def edit_form(request: Request) -> SinkForm:
     service, sink = service_of(request), request.path_params["id"]
     made = service.sinks.made(sink)
     if made is None and sink in service.settings.sinks:
-        raise HttpError(
-            "conflict",
-            f"The sink {sink} stands in the settings file or the environment, or is there by itself.",
-            action="Change it in the settings file, and start the program again.",
-        )
+        try:
+            require_editable(service.sinks.origin(sink), f"The sink {sink}")
+        except ConfigError as error:
+            raise HttpError("conflict", error.message, action=error.action) from error
     if made is None:
         raise HttpError("not-found", f"There is no sink {sink[:80]!r}.", action="Look at /sinks.")
     return await asyncio.to_thread(_form, service, made, sink)
@@ -234,7 +235,7 @@ async def test(request: Request, values: Fields) -> Response:
     service = service_of(request)
     sink, wanted, _, wrong = await asyncio.to_thread(_entered, request, values)
     console_of(request).access.note(caller_of(request).name, "sink_tried", sink or wanted.name[:80])
-    part = "hx-request" in request.headers and "hx-boosted" not in request.headers
+    part = is_part(request)
     template = "connectors_check.html" if part else "connectors_test.html"
     try:
         if wrong:
@@ -271,7 +272,8 @@ async def delete(request: Request, values: Sure) -> Done:
             action='Send {"confirmed": true} if it is meant.',
         )
     backlog = await service_of(request).sinks.remove(sink)
-    waiting = f" {backlog} events waited for it, and are not sent." if backlog else ""
+    unsent = counted(backlog, "event", "events")
+    waiting = f" {unsent} waited for it, and {'is' if backlog == 1 else 'are'} not sent." if backlog else ""
     return Done(f"The sink {sink} is deleted.{waiting}", result={"backlog": backlog})
 
 

@@ -4,21 +4,28 @@ Sinks: how each destination stands, its check, its backlog and throughput, and w
 
 from typing import Any
 
-from msgspec import Struct, UnsetType, structs, to_builtins
+from msgspec import Struct, UnsetType, convert, structs, to_builtins
 from starlette.requests import Request
+from starlette.responses import Response
 
 from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError, ConnectorError
+from onelogin_connector.plural import counted
 from onelogin_connector.service import Service
+from onelogin_connector.service.check_run import headline, is_proven
 from onelogin_connector.service.collection import SinkRow
-from onelogin_connector.service.connectors import Origin
+from onelogin_connector.service.connecting import CheckShown, run_shown
+from onelogin_connector.service.origin import Origin
 from onelogin_connector.service.refills import Refill
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.setting import Secret, settings_of
+from onelogin_connector.state import Check
+from onelogin_connector.status import Stage
 from onelogin_connector.web.access import caller_of
 from onelogin_connector.web.answers import HttpError
-from onelogin_connector.web.console.base import service_of
+from onelogin_connector.web.console.base import console_of, is_part, render, service_of
 from onelogin_connector.web.console.routes import Act, Done, Entry, View
+from onelogin_connector.web.console.shown import count
 
 
 class ShownSetting(Struct, frozen=True):
@@ -43,6 +50,9 @@ class LatestCheck(Struct, frozen=True):
     at: float
     """Unix seconds."""
     stages: list[dict[str, Any]]
+    headline: str
+    proven: bool
+    """Whether the destination was seen to answer."""
 
 
 class SinkView(Struct, frozen=True, kw_only=True):
@@ -60,6 +70,8 @@ class SinkView(Struct, frozen=True, kw_only=True):
     entered: WantedSink | None
     """What was entered in the console, without secrets; None for what the settings file defines."""
     check: LatestCheck | None
+    run: CheckShown | None
+    """The check that goes on at the moment."""
     refill: Refill | None
     can_refill: bool
     """There is a store to read from, and something is owed."""
@@ -82,14 +94,47 @@ class Sure(Struct, frozen=True, forbid_unknown_fields=True):
     confirmed: bool = False
 
 
+def deleting(_request: Request, view: SinkView) -> dict[str, str]:
+    """
+    Return what goes with a sink that is deleted, and what stays: the question before it.
+    """
+    row, said = view.row, []
+    if row.backlog:
+        which = (
+            "The event that waits for it is"
+            if row.backlog == 1
+            else f"The {count(row.backlog)} events that wait for it are"
+        )
+        said.append(f"{which} not sent.")
+    if row.owed:
+        which = (
+            "The event that it is owed is"
+            if row.owed == 1
+            else f"The {count(row.owed)} events that it is owed are"
+        )
+        said.append(f"{which} not sent either." if row.backlog else f"{which} not sent.")
+    said.append(
+        "Its settings, secrets, figures and place in the journal go for ever: one made later under its name begins anew."
+    )
+    said.append("What it has sent stays where it is.")
+    if row.dead_letters:
+        said.append("So do its dead letters; they can be sent again once there is a sink of this name.")
+    return {"deleting": " ".join(said)}
+
+
 async def sinks(request: Request) -> SinksView:
     """
     Return every sink.
     """
     service = service_of(request)
     rows = {row.name: row for row in (await service.collecting.stand()).sinks}
-    checks = {each.target: LatestCheck(each.ok, each.at, each.stages) for each in service.state.checks()}
+    checks = {each.target: _latest(each) for each in service.state.checks() if each.target in rows}
     return SinksView([_sink(service, row, checks.get(name)) for name, row in rows.items()])
+
+
+def _latest(check: Check) -> LatestCheck:
+    stages = [convert(stage | {"stage": stage["stage"].title()}, Stage) for stage in check.stages]
+    return LatestCheck(check.ok, check.at, check.stages, headline(stages), is_proven(stages))
 
 
 async def sink(request: Request) -> SinkView:
@@ -117,6 +162,7 @@ async def sink_of(request: Request, name: str) -> SinkView:
 
 def _sink(service: Service, row: SinkRow, check: LatestCheck | None) -> SinkView:
     own = service.settings.sinks[row.name]
+    running = service.checks.running(row.name)
     kind, pause, origin = own.kind, service.sinks.pause_of(row.name), service.sinks.origin(row.name)
     return SinkView(
         row=row,
@@ -126,6 +172,7 @@ def _sink(service: Service, row: SinkRow, check: LatestCheck | None) -> SinkView
         paused_by=pause.actor if pause else "",
         entered=service.sinks.made(row.name),
         check=check,
+        run=None if running is None else run_shown(running),
         refill=service.refills.of(row.name),
         can_refill=bool(row.owed) and service.store is not None and kind != "store",
         settings=_settings(service, row.name),
@@ -167,8 +214,7 @@ def _value(value: Any) -> str:
     if value in (None, "") or isinstance(value, UnsetType):
         return "none"
     if isinstance(value, Secret):
-        place = " ".join(value.reference) if value.reference else "the console"
-        return f"secret, from {place}"
+        return f"secret, from {_place(value)}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Struct):
@@ -176,6 +222,15 @@ def _value(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_value(part) for part in value) or "none"
     return str(value)
+
+
+def _place(secret: Secret) -> str:
+    match secret.reference:
+        case None:
+            return "the console"
+        case ("demo", _):
+            return "the demo"
+    return " ".join(secret.reference)
 
 
 def _delivery(request: Request) -> Delivery:
@@ -223,16 +278,22 @@ async def waive(request: Request, values: Sure) -> Done:
             action='Send {"confirmed": true} if it is meant.',
         )
     given_up = await delivery.waive()
-    return Done(f"{given_up} records are given up for {id}.", result={"waived": given_up})
+    return Done(
+        f"{counted(given_up, 'record is', 'records are')} given up for {id}.", result={"waived": given_up}
+    )
 
 
-async def check(request: Request, _values: Any) -> Done:
+async def check(request: Request, _values: Any) -> Done | Response:
     """
     Test the way to the destination.
     """
     id = request.path_params["id"]
     if id not in service_of(request).settings.sinks:
         raise HttpError("not-found", f"There is no sink {id[:80]!r}.", action="Look at /sinks.")
+    if is_part(request):  # which asks for the stages as they are done
+        console_of(request).access.note(caller_of(request).name, "sink_checked", id)
+        run = service_of(request).checks.begin_sink(id)
+        return render(request, "connectors_check.html", run=run_shown(run), finished=False)
     try:
         found = (await service_of(request).check([id]))[0]
     except ConnectorError as error:
@@ -246,7 +307,7 @@ async def check(request: Request, _values: Any) -> Done:
 
 ENTRIES: tuple[Entry, ...] = (
     View("/sinks", "/sinks", "sinks.html", SinksView, sinks, title="Sinks", icon="out", group="Deliver"),
-    View("/sinks/{id}", "/sinks/{id}", "sinks_one.html", SinkView, sink),
+    View("/sinks/{id}", "/sinks/{id}", "sinks_one.html", SinkView, sink, also=deleting),
     Act("/sinks/{id}/pause", "sink_paused", pause, back="/sinks/{id}"),
     Act("/sinks/{id}/resume", "sink_resumed", resume, back="/sinks/{id}"),
     Act("/sinks/{id}/refill", "sink_refilled", refill, back="/sinks/{id}"),

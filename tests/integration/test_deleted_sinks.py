@@ -1,0 +1,226 @@
+"""
+The end of a sink made in the console: nothing of it is left for the next of its name, wherever a kill comes.
+"""
+
+from contextlib import suppress
+
+import pytest
+from msgspec import convert
+
+from integration.test_connectors import world
+from integration.test_console_sinks import OTHER_KEY, azure, give, legacy
+from onelogin_connector.config import load
+from onelogin_connector.journal.base import Checkpoint, NewDeadLetter
+from onelogin_connector.service import build
+from onelogin_connector.service.sink_wanted import WantedSink
+from onelogin_connector.simulator.azure.subscription import LEGACY_ID
+from onelogin_connector.state import Flow
+
+pytestmark = pytest.mark.anyio
+
+EVERY_STEP = range(1, 8)
+"""Each way has three writes, and an end before and after each; beyond its last step nothing is cut off."""
+
+
+class Killed(BaseException):
+    """
+    What stands for the end of the process.
+    """
+
+
+class Mortal:
+    """
+    A part whose process ends at one of its calls, before or after that has done its work.
+    """
+
+    def __init__(self, part, life):
+        self._part, self._life = part, life
+
+    def __getattr__(self, name):
+        found = getattr(self._part, name)
+        if name == "sinks":
+            return Mortal(found, self._life)
+        if name not in {"forget", "settle_checkpoint", "remove_part", "save_part", "advance"}:
+            return found
+
+        def step(*values, **options):
+            self._life.step()
+            done = found(*values, **options)
+            if not hasattr(done, "__await__"):
+                self._life.step()
+                return done
+
+            async def awaited():
+                outcome = await done
+                self._life.step()
+                return outcome
+
+            return awaited()
+
+        return step
+
+
+class Life:
+    """
+    How many steps a process has left.
+    """
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def step(self):
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+def mortal(service, steps):
+    """
+    Let a service end after so many of its outside changes; returns what counts them.
+    """
+    life = Life(steps)
+    service.state, service.journal = Mortal(service.state, life), Mortal(service.journal, life)
+    return life
+
+
+def left_of(service, sink):
+    """
+    Return what is kept of a sink anywhere but in the history and among the dead letters.
+    """
+    state = service.state
+    return {
+        "part": [part.id for part in state.parts("sink") if part.id == sink],
+        "secrets": state.sinks.secrets(sink),
+        "pause": state.sinks.pauses().get(sink),
+        "has_flow": sink in state.sinks.flows(after_slot=0),
+        "check": [check.target for check in state.checks() if check.target == sink],
+        "users": state.sent_users(f"{sink} https://somewhere stream", "fixed").told(0, 9),
+        "checkpoint": service.journal.checkpoint(sink),
+    }
+
+
+NOTHING = {
+    "part": [],
+    "secrets": {},
+    "pause": None,
+    "has_flow": False,
+    "check": [],
+    "users": {},
+    "checkpoint": Checkpoint(),
+}
+
+
+async def plant(it):
+    """
+    Let everything be kept of a sink that can be.
+    """
+    state = it.service.state
+    state.sinks.pause("legacy", actor="somebody")
+    state.save_check("legacy", [], ok=True)
+    state.sinks.save_flows({"legacy": Flow(2, it.clock(), {1: 2})}, before_slot=0)
+    state.sent_users("legacy https://somewhere stream", "fixed").tell({5: b"digest"}, it.clock())
+    state.sent_users("legacy-2 https://somewhere stream", "fixed").tell({5: b"digest"}, it.clock())
+    await it.service.journal.bury(NewDeadLetter("fixed", "delivery", "It was refused.", b"{}", sink="legacy"))
+
+
+async def test_nothing_is_left_of_a_deleted_sink(tmp_path):
+    """
+    Settings, secrets, pause, figures, check, users and checkpoint go; its dead letters stay, and so does its namesake's part.
+    """
+    async with azure() as cloud, world(tmp_path) as it, it.client() as client:
+        assert (await client.post("/api/v1/sinks", json=legacy(cloud.url))).status_code == 201
+        await give(it, "one", "two")
+        await it.until(lambda: it.service.deliveries["legacy"].checkpoint.delivered == 2)
+        await client.post("/api/v1/sinks/legacy/pause", json={})
+        await plant(it)
+        before = left_of(it.service, "legacy")
+        assert [name for name in NOTHING if before[name] == NOTHING[name]] == []
+        page = (await client.get("/sinks/legacy", headers={"accept": "text/html"})).text
+        assert "one made later under its name begins anew" in page
+        assert (await client.delete("/api/v1/sinks/legacy")).status_code == 200
+        assert left_of(it.service, "legacy") == NOTHING
+        assert it.service.state.sent_users("legacy-2 https://somewhere stream", "fixed").told(0, 9)
+        assert [letter.sink for letter in it.service.letters.page(after=0, limit=9)] == ["legacy"]
+        assert it.service.state.sinks.ownerless_checkpoints() == []
+        # nobody waits for it any more, and one of its name waits for everything that is held
+        await it.until(lambda: it.service.least_checkpoint() == it.service.journal.last_offset)
+        await client.post("/api/v1/sinks", json=legacy(cloud.url))
+        await it.until(lambda: sorted(cloud.notes()) == ["one", "one", "two", "two"])
+        shown = (await client.get("/api/v1/sinks/legacy")).json()
+        assert (shown["row"]["delivered"], shown["row"]["owed"], shown["paused_by"]) == (2, 0, "")
+
+
+@pytest.mark.parametrize("steps", EVERY_STEP)
+async def test_a_kill_leaves_a_sink_whole_or_gone(tmp_path, steps):
+    """
+    Killed before or after any write of a deletion, the next start has the sink as it was, or nothing of it.
+    """
+    async with world(tmp_path, start=False) as it, it.client() as client:
+        made = await client.post("/api/v1/sinks", json=legacy(it.url, enabled=False))
+        assert made.status_code == 201, made.text
+        await it.service.journal.advance("legacy", Checkpoint(offset=7, delivered=7))
+        await plant(it)
+        before = left_of(it.service, "legacy")
+        state, journal = it.service.state, it.service.journal
+        life = mortal(it.service, steps)
+        with suppress(Killed):
+            await it.service.sinks.remove("legacy")
+        it.service.state, it.service.journal = state, journal
+        assert life.left == (0 if steps < 7 else 1)
+    async with world(tmp_path, start=False) as it:
+        found = left_of(it.service, "legacy")
+        assert found == (before if steps == 1 else NOTHING)
+        assert it.service.state.sinks.ownerless_checkpoints() == []
+        assert ("legacy" in it.service.settings.sinks) is (steps == 1)
+        if steps == 1:
+            await it.service.sinks.remove("legacy")
+            assert left_of(it.service, "legacy") == NOTHING
+
+
+@pytest.mark.parametrize("steps", EVERY_STEP)
+async def test_a_kill_leaves_a_new_sink_whole_or_unmade(tmp_path, steps):
+    """
+    Killed while one is made under a name that was had before, the next start has it where it was to begin, or not at all.
+    """
+    async with world(tmp_path, start=False) as it:
+        await give(it, "one", "two", "three")
+        # what an earlier version left of one that was deleted
+        await it.service.journal.advance("legacy", Checkpoint(offset=1, delivered=1, owed=[(0, 1)]))
+        it.service.state.sinks.pause("legacy", actor="somebody")
+        state, journal = it.service.state, it.service.journal
+        life = mortal(it.service, steps)
+        with suppress(Killed):
+            await it.service.sinks.save(None, convert(legacy(it.url, begin="now"), WantedSink))
+        it.service.state, it.service.journal = state, journal
+        assert life.left == (0 if steps < 7 else 1)
+    async with world(tmp_path, start=False) as it:
+        assert it.service.state.sinks.ownerless_checkpoints() == []
+        begun = it.service.journal.checkpoint("legacy")
+        if steps < 6:
+            # before the first write everything is as it was
+            assert begun == (Checkpoint(offset=1, delivered=1, owed=[(0, 1)]) if steps == 1 else Checkpoint())
+            assert "legacy" not in it.service.settings.sinks
+        else:
+            assert begun == Checkpoint(offset=3)
+            assert it.service.sinks.pause_of("legacy") is None
+
+
+async def test_a_sink_of_the_file_begins_anew_after_one_of_the_console(tmp_path):
+    """
+    A deletion that a kill cut off is finished before a sink of the settings file takes the name.
+    """
+    async with world(tmp_path, start=False) as it, it.client() as client:
+        await client.post("/api/v1/sinks", json=legacy(it.url, enabled=False))
+        await it.service.journal.advance("legacy", Checkpoint(offset=7, delivered=7))
+        it.service.state.remove_part("sink", "legacy")
+    path = tmp_path / "settings.toml"
+    path.write_text(
+        f'{path.read_text()}[sinks.legacy]\nkind = "data_collector"\nworkspace_id = "{LEGACY_ID}"\n'
+        'workspace_key = { env = "KEY" }\n'
+    )
+    environ = {"SECRET": "secret-of-the-file", "KEY": OTHER_KEY}
+    service = build(load(path, environ, data_dir=tmp_path / "data", folder=tmp_path))
+    try:
+        assert service.deliveries["legacy"].checkpoint == Checkpoint()
+    finally:
+        await service.stop()
