@@ -95,6 +95,7 @@ async def test_a_gap_is_named_and_filled(tmp_path):
         world.sweep(world.hour - 6, 0)
         world.sweep(world.hour - 7, 0, settled=False)
         page = (await browser.get("/completeness")).text
+        assert 'hx-trigger="every 60s"' in page
         assert "1 hour misses events" in page
         assert "Gap" in page
         assert "ACME &lt;b&gt;" in page
