@@ -141,20 +141,3 @@ def test_script_of_others_is_unchanged():
         for line in path.read_text().splitlines():
             digest, name = line.split()
             assert sha256((path.parent / name).read_bytes()).hexdigest() == digest
-
-
-@pytest.mark.parametrize("path", ["/login", "/status", "/events"])
-def test_a_page_is_painted_before_its_script_runs(page: Page, path: str):
-    """
-    What makes a page livelier waits until there is something to see, and runs then.
-    """
-    page.add_init_script(
-        """Object.defineProperty(window, "htmx", {configurable: true, set(value) {
-            this.painted = performance.getEntriesByName("first-contentful-paint").length;
-            this.state = document.readyState;
-            Object.defineProperty(this, "htmx", {value});
-        }})"""
-    )
-    page.goto(path)
-    page.wait_for_function("window.htmx?.version")
-    assert page.evaluate("[painted, state]") == [1, "complete"]

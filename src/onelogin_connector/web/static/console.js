@@ -72,7 +72,8 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.successful) for (const told of document.querySelectorAll(".told")) told.remove();
 });
 
-// Filters apply as they are chosen.
+// Filters apply as they are chosen; the button for it is needed only without script.
 for (const form of document.querySelectorAll("form[data-at-once]")) {
+  form.querySelector("button[data-apply]")?.setAttribute("hidden", "");
   form.addEventListener("change", () => form.requestSubmit());
 }
