@@ -11,8 +11,8 @@ import sys
 import textwrap
 import threading
 import tracemalloc
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,34 @@ def open_journal(path: Path, **options: Any) -> LmdbJournal:
     return LmdbJournal(path, **{"reserve_bytes": 0, **options})
 
 
+def kept(journal: LmdbJournal, sink: str) -> Checkpoint | None:
+    """Return a sink's checkpoint as the disk has it."""
+    with journal._env.begin() as txn:
+        found = txn.get(sink.encode(), db=journal._dbs.checkpoints)
+    return None if found is None else msgpack.decode(found, type=Checkpoint)
+
+
+class SlowDisk:
+    """A journal's disk that holds every commit until it may end, and then may refuse it."""
+
+    def __init__(self, journal: LmdbJournal) -> None:
+        self.began, self.may_end = threading.Event(), threading.Event()
+        self.is_broken = False
+        self._env = journal._env
+        journal._writer.env = self  # type: ignore[assignment]
+
+    @contextmanager
+    def begin(self, *, write: bool = False) -> Iterator[Any]:
+        """Begin a transaction."""
+        with self._env.begin(write=write) as txn:
+            yield txn
+            if write:
+                self.began.set()
+                assert self.may_end.wait(10)
+                if self.is_broken:
+                    raise OSError(5, "Input/output error")
+
+
 async def test_it_is_there_after_a_restart(tmp_path: Path) -> None:
     """Everything that is told again after a restart is known, and offsets and checkpoints go on."""
     journal = open_journal(tmp_path)
@@ -70,10 +98,10 @@ async def test_a_checkpoint_needs_no_append(tmp_path: Path) -> None:
     """Without traffic a checkpoint gets a group of its own soon."""
     journal = open_journal(tmp_path)
     await journal.advance("store", Checkpoint(offset=7))
-    while journal._writer.dirty_checkpoints:
-        await asyncio.sleep(0.01)
-    with journal._env.begin() as txn:
-        assert txn.get(b"store", db=journal._dbs.checkpoints) is not None
+    async with asyncio.timeout(10):
+        while kept(journal, "store") is None:
+            await asyncio.sleep(0.01)
+    assert kept(journal, "store") == Checkpoint(offset=7)
     await journal.close()
 
 
@@ -85,11 +113,56 @@ async def test_the_newest_checkpoint_is_the_one_on_disk(tmp_path: Path) -> None:
         journal = open_journal(path)
         await journal.advance("store", Checkpoint(offset=5))
         await journal.advance("store", Checkpoint(offset=6, owed=[(1, 2)]), dead, at_once=at_once)
-        with journal._env.begin() as txn:
-            kept = txn.get(b"store", db=journal._dbs.checkpoints)
-        assert kept is not None
-        assert msgpack.decode(kept, type=Checkpoint) == Checkpoint(offset=6, owed=[(1, 2)])
+        assert kept(journal, "store") == Checkpoint(offset=6, owed=[(1, 2)])
         await journal.close()
+
+
+async def test_a_checkpoint_that_moves_during_a_commit_is_written(tmp_path: Path) -> None:
+    """Also if nothing is written after it: an orderly stop keeps the newest."""
+    journal = open_journal(tmp_path)
+    disk = SlowDisk(journal)
+    await journal.advance("store", Checkpoint(offset=1))
+    append = asyncio.create_task(journal.append([event(1)]))
+    await asyncio.to_thread(disk.began.wait, 10)
+    await journal.advance("store", Checkpoint(offset=2))
+    disk.may_end.set()
+    await append
+    await journal.close()
+    journal = open_journal(tmp_path)
+    assert journal.checkpoint("store") == Checkpoint(offset=2)
+    await journal.close()
+
+
+@pytest.mark.parametrize("forgets", [False, True], ids=["advance", "forget"])
+async def test_a_checkpoint_outlives_the_failure_of_the_next(tmp_path: Path, forgets: bool) -> None:
+    """What waits for a group to ride in still waits when the group fails, or the job for its own sink."""
+    journal = open_journal(tmp_path)
+    disk = SlowDisk(journal)
+    disk.may_end.set()
+    disk.is_broken = True
+    await journal.advance("store", Checkpoint(offset=5))
+    newer = Checkpoint(offset=6)
+    with pytest.raises(Unavailable, match="Check the disk"):
+        await (journal.forget("store") if forgets else journal.advance("store", newer, at_once=True))
+    disk.is_broken = False
+    await journal.close()
+    journal = open_journal(tmp_path)
+    assert journal.checkpoint("store") == Checkpoint(offset=5)
+    await journal.close()
+
+
+async def test_a_sink_that_moves_while_it_is_forgotten_stops_nobody(tmp_path: Path) -> None:
+    """A mark of a sink that is gone is no reason for a group to fail."""
+    journal = open_journal(tmp_path)
+    disk = SlowDisk(journal)
+    forgetting = asyncio.create_task(journal.forget("gone"))
+    await asyncio.to_thread(disk.began.wait, 10)
+    await journal.advance("gone", Checkpoint(offset=7))
+    disk.may_end.set()
+    await forgetting
+    assert (await journal.append([event(1)])).entries == 1
+    assert journal.checkpoint("gone") == Checkpoint()
+    await journal.close()
 
 
 async def test_a_forgotten_checkpoint_stays_forgotten(tmp_path: Path) -> None:

@@ -200,7 +200,6 @@ class LmdbJournal:
                 tables.bury(letter)
             tables.set_checkpoints({sink: checkpoint})
 
-        self._writer.dirty_checkpoints.discard(sink)  # else the same group would write the one before over it
         await self._do(Job(run))
         self._mirror.checkpoints[sink] = structs.replace(checkpoint)
 
@@ -208,7 +207,6 @@ class LmdbJournal:
         """
         Remove the checkpoint of a sink that is gone, durably; its dead letters stay.
         """
-        self._writer.dirty_checkpoints.discard(sink)  # as above
         await self._do(Job(lambda tables: tables.forget_checkpoint(sink)))
         self._mirror.checkpoints.pop(sink, None)
 

@@ -126,7 +126,9 @@ class Writer(Thread):
         self.mirror = mirror
         self.gate = Gate()
         self.sync_times = SyncTimes()
-        self.dirty_checkpoints: set[str] = set()
+        self.dirty_checkpoints: set[str] = (
+            set()
+        )  # others mark a sink once its checkpoint has moved in the mirror
         self._clock = clock
         self._committed = committed
         self._press = press
@@ -225,20 +227,35 @@ class Writer(Thread):
                 raise
 
     def _attempt(self, group: list[Job]) -> list[Any]:
-        dirty = set(self.dirty_checkpoints)
-        with self.env.begin(write=True) as txn:
-            with self._working():
-                tables = LmdbTables(txn, self.dbs, self.mirror, now=self._clock())
-                wanted = [job.prepare(tables) for job in group if job.prepare]
-                natives = [key for keys, _ in wanted for key in keys]
-                tables.prefetch(natives, [key for _, keys in wanted for key in keys])
-                results = [job.run(tables) for job in group]
-                tables.flush()
-                tables.set_checkpoints({sink: self.mirror.checkpoints[sink] for sink in dirty})
-            began = perf_counter()
+        marks = self._take_marks()
+        try:
+            with self.env.begin(write=True) as txn:
+                with self._working():
+                    tables = LmdbTables(txn, self.dbs, self.mirror, now=self._clock())
+                    known = self.mirror.checkpoints
+                    # ahead of the jobs: one that moves or forgets a checkpoint itself has the last word
+                    tables.set_checkpoints({sink: known[sink] for sink in marks if sink in known})
+                    wanted = [job.prepare(tables) for job in group if job.prepare]
+                    natives = [key for keys, _ in wanted for key in keys]
+                    tables.prefetch(natives, [key for _, keys in wanted for key in keys])
+                    results = [job.run(tables) for job in group]
+                    tables.flush()
+                began = perf_counter()
+        except BaseException:
+            self.dirty_checkpoints |= marks
+            raise
         self.sync_times.add(perf_counter() - began)
-        self.dirty_checkpoints -= dirty
         return results
+
+    def _take_marks(self) -> set[str]:
+        """
+        Return whose checkpoints are to be written, and take their marks away before any of them is read.
+
+        One that moves after it was read is marked again, and so written with the next group.
+        """
+        marks = set(self.dirty_checkpoints)
+        self.dirty_checkpoints -= marks
+        return marks
 
     @contextmanager
     def _working(self) -> Iterator[None]:
