@@ -151,6 +151,33 @@ async def test_a_checkpoint_outlives_the_failure_of_the_next(tmp_path: Path, for
     await journal.close()
 
 
+@pytest.mark.parametrize("times", [1, 2])
+async def test_who_is_cancelled_during_a_commit_leaves_what_the_disk_has(tmp_path: Path, times: int) -> None:
+    """Who moves a checkpoint is let go when it has moved; who is cancelled again goes at once, and it moves."""
+    letter = NewDeadLetter("acme", "delivery", "no", b"{}", sink="store", offset=6)
+    journal = open_journal(tmp_path)
+    await journal.advance("gone", Checkpoint(offset=5))
+    disk = SlowDisk(journal)
+    moving = [
+        asyncio.create_task(journal.advance("store", Checkpoint(offset=6), [letter])),
+        asyncio.create_task(journal.forget("gone")),
+    ]
+    await asyncio.to_thread(disk.began.wait, 10)
+    for _ in range(times):
+        for task in moving:
+            task.cancel()
+        await asyncio.wait(moving, timeout=0.05)
+    assert [task.done() for task in moving] == [times > 1] * 2
+    disk.may_end.set()
+    await asyncio.gather(*moving, return_exceptions=True)
+    assert all(task.cancelled() for task in moving)
+    await journal.append([event(1)])  # behind both
+    assert (journal.checkpoint("store"), journal.checkpoint("gone")) == (Checkpoint(offset=6), Checkpoint())
+    assert (kept(journal, "store"), kept(journal, "gone")) == (Checkpoint(offset=6), None)
+    assert len(journal.dead_letters()) == 1
+    await journal.close()
+
+
 async def test_a_sink_that_moves_while_it_is_forgotten_stops_nobody(tmp_path: Path) -> None:
     """A mark of a sink that is gone is no reason for a group to fail."""
     journal = open_journal(tmp_path)

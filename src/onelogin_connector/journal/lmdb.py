@@ -200,15 +200,13 @@ class LmdbJournal:
                 tables.bury(letter)
             tables.set_checkpoints({sink: checkpoint})
 
-        await self._do(Job(run))
-        self._mirror.checkpoints[sink] = structs.replace(checkpoint)
+        await self._writer.move(sink, structs.replace(checkpoint), run)
 
     async def forget(self, sink: str) -> None:
         """
         Remove the checkpoint of a sink that is gone, durably; its dead letters stay.
         """
-        await self._do(Job(lambda tables: tables.forget_checkpoint(sink)))
-        self._mirror.checkpoints.pop(sink, None)
+        await self._writer.move(sink, None, lambda tables: tables.forget_checkpoint(sink))
 
     def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """

@@ -19,6 +19,7 @@ from typing import Any
 import lmdb
 
 from onelogin_connector.errors import Unavailable
+from onelogin_connector.journal.base import Checkpoint
 from onelogin_connector.journal.tables import Databases, LmdbTables, Mirror, load
 
 GROUP_JOBS = 256
@@ -126,9 +127,7 @@ class Writer(Thread):
         self.mirror = mirror
         self.gate = Gate()
         self.sync_times = SyncTimes()
-        self.dirty_checkpoints: set[str] = (
-            set()
-        )  # others mark a sink once its checkpoint has moved in the mirror
+        self.dirty_checkpoints: set[str] = set()  # a mark follows the move in the mirror
         self._clock = clock
         self._committed = committed
         self._press = press
@@ -157,6 +156,30 @@ class Writer(Thread):
         Queue a job.
         """
         self._queue.put(job)
+
+    async def move(self, sink: str, to: Checkpoint | None, run: Callable[[LmdbTables], None]) -> None:
+        """
+        Do what moves or removes a checkpoint on the disk, and then the same in the mirror.
+
+        The second follows the first even if the caller is cancelled. It is let go only then, so that whoever serves
+        the sink next begins where the disk is, and neither sends the batch again nor buries its letters twice.
+        """
+
+        def follow(done: "asyncio.Future[None]") -> None:
+            if done.exception() is None and to is not None:
+                self.mirror.checkpoints[sink] = to
+            elif done.exception() is None:
+                self.mirror.checkpoints.pop(sink, None)
+
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(follow)
+        self.submit(Job(run, future=future))
+        try:
+            await asyncio.wait({future})  # leaves it alone when cancelled
+        except asyncio.CancelledError:
+            await asyncio.wait({future})
+            raise
+        future.result()
 
     def stop(self) -> None:
         """
@@ -232,9 +255,9 @@ class Writer(Thread):
             with self.env.begin(write=True) as txn:
                 with self._working():
                     tables = LmdbTables(txn, self.dbs, self.mirror, now=self._clock())
-                    known = self.mirror.checkpoints
+                    moved = {sink: self.mirror.checkpoints.get(sink) for sink in marks}
                     # ahead of the jobs: one that moves or forgets a checkpoint itself has the last word
-                    tables.set_checkpoints({sink: known[sink] for sink in marks if sink in known})
+                    tables.set_checkpoints({sink: found for sink, found in moved.items() if found})
                     wanted = [job.prepare(tables) for job in group if job.prepare]
                     natives = [key for keys, _ in wanted for key in keys]
                     tables.prefetch(natives, [key for _, keys in wanted for key in keys])
@@ -272,14 +295,11 @@ class Writer(Thread):
         """
         Read the mirror again, because an abandoned transaction has changed it.
         """
-        checkpoints = (
-            self.mirror.checkpoints
-        )  # newer than the database's, and not the transaction's to change
         with self.env.begin() as txn:
             fresh = load(txn, self.dbs)
         for name in fresh.__struct_fields__:
-            setattr(self.mirror, name, getattr(fresh, name))
-        self.mirror.checkpoints = checkpoints
+            if name != "checkpoints":  # newer than the database's, not the transaction's, and moved meanwhile
+                setattr(self.mirror, name, getattr(fresh, name))
 
     def _grow(self) -> None:
         with self.gate.closed():
