@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 from msgspec import msgpack
 
@@ -403,6 +404,72 @@ def test_a_full_disk_is_an_error_and_no_loss(tmp_path: Path) -> None:
     )
     assert run.stdout == "ok\n", run.stderr
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+READ_ONLY_START = """
+    import resource, sys
+    from pathlib import Path
+    from onelogin_connector.event import Offset
+    from onelogin_connector.journal.base import Checkpoint
+    from onelogin_connector.journal.lmdb import LmdbJournal
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, resource.RLIM_INFINITY))
+    journal = LmdbJournal(Path(sys.argv[1]), reserve_bytes=0, forget=["gone"])
+    assert not journal.has_forgotten
+    assert journal.checkpoint("gone") == Checkpoint()
+    assert journal.checkpoint("other") == Checkpoint(offset=3)
+    assert [entry.offset for entry in journal.read(Offset(0))] == [1]
+    journal._writer.stop()
+    print("ok")
+"""
+
+
+async def test_a_full_disk_at_start_is_no_damage(tmp_path: Path) -> None:
+    """The journal opens without the checkpoint that cannot be removed; a start with room again removes it."""
+    journal = open_journal(tmp_path)
+    await journal.append([event(1)])
+    for sink in ("gone", "other"):
+        await journal.advance(sink, Checkpoint(offset=3), at_once=True)
+    await journal.close()
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(READ_ONLY_START), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert run.stdout == "ok\n", run.stderr
+    journal = open_journal(tmp_path)
+    assert kept(journal, "gone") == Checkpoint(offset=3)
+    await journal.close()
+    journal = open_journal(tmp_path, forget=["gone"])
+    assert journal.has_forgotten
+    assert (kept(journal, "gone"), kept(journal, "other")) == (None, Checkpoint(offset=3))
+    await journal.close()
+
+
+async def test_a_full_map_is_grown_at_start(tmp_path: Path) -> None:
+    """A journal that was opened with no page to spare still forgets."""
+    journal = open_journal(tmp_path)
+    await journal.append([event(number, notes="x" * 900) for number in range(600)])
+    await journal.advance("gone", Checkpoint(offset=3), at_once=True)
+    await journal.close()
+    journal = open_journal(tmp_path, forget=["gone"], map_bytes=1 << 18)
+    assert journal.has_forgotten
+    assert kept(journal, "gone") is None
+    await journal.close()
+
+
+def test_a_disk_without_room_is_said_to_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is met after the file was opened: nobody is told to restore a backup."""
+
+    def load(*_: object) -> None:
+        raise lmdb.DiskError("No space left on device")
+
+    monkeypatch.setattr("onelogin_connector.journal.opening.load", load)
+    with pytest.raises(ConfigError, match="Make room on that disk"):
+        open_journal(tmp_path)
 
 
 async def test_readers_of_dead_processes_are_cleared(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ class LmdbJournal:
                 whichever is more.
             key_retention_days: How long the keys of an hour are kept after the last addition to it.
             keep_delivered_hours: How long records are kept after every sink has them.
-            forget: Sinks that are gone; what was kept of them goes before anything is read.
+            forget: Sinks that are gone. Their checkpoints are not known any more, and go from the disk as well
+                if it can be written: see ``has_forgotten``.
             press: Called in the writer's thread when senders begin to press, and when they no longer do.
         """
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,7 +90,7 @@ class LmdbJournal:
         self._clock = clock
         self._recalls: dict[int, asyncio.Task[bool]] = {}
         self._waiting: set[asyncio.Future[None]] = set()
-        self._env, self._dbs, self._mirror = open_database(path, map_bytes, forget)
+        self._env, self._dbs, self._mirror = open_database(path, map_bytes)
         if not self._mirror.epoch:
             self._mirror.epoch = token_hex(16)
             with self._env.begin(write=True) as txn:
@@ -97,6 +98,9 @@ class LmdbJournal:
         self._writer = Writer(
             self._env, self._dbs, self._mirror, clock=clock, committed=self._wake, press=press
         )
+        for sink in forget:
+            self._mirror.checkpoints.pop(sink, None)
+        self.has_forgotten = self._writer.forget(forget)
         self._writer.start()
 
     @property

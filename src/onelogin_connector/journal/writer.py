@@ -8,7 +8,7 @@ alone. A full map is grown behind a gate that lets reads drain, because LMDB all
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -156,6 +156,23 @@ class Writer(Thread):
         Queue a job.
         """
         self._queue.put(job)
+
+    def forget(self, sinks: Collection[str]) -> bool:
+        """
+        Remove the checkpoints of sinks that are gone, before this thread starts; False if the disk cannot be written.
+        """
+
+        def run(tables: LmdbTables) -> None:
+            for sink in sinks:
+                tables.forget_checkpoint(sink)
+
+        try:
+            if sinks:
+                self._transact([Job(run)])
+        except (lmdb.Error, OSError) as error:
+            log.warning("checkpoints could not be removed: %s", error, extra={"action": "checkpoint_left"})
+            return False
+        return True
 
     async def move(self, sink: str, to: Checkpoint | None, run: Callable[[LmdbTables], None]) -> None:
         """
