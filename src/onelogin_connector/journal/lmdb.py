@@ -98,8 +98,7 @@ class LmdbJournal:
         self._writer = Writer(
             self._env, self._dbs, self._mirror, clock=clock, committed=self._wake, press=press
         )
-        for sink in forget:
-            self._mirror.checkpoints.pop(sink, None)
+        self._do = self._writer.do
         self.has_forgotten = self._writer.forget(forget)
         self._writer.start()
 
@@ -355,10 +354,12 @@ class LmdbJournal:
         await asyncio.to_thread(self._writer.stop)
         self._env.close()
 
-    async def _do(self, job: Job) -> Any:
-        job.future = asyncio.get_running_loop().create_future()
-        self._writer.submit(job)
-        return await job.future
+    def close_unused(self) -> None:
+        """
+        Close it for a start that has failed; nobody else has used it.
+        """
+        self._writer.stop()
+        self._env.close()
 
     def _wake(self) -> None:
         """

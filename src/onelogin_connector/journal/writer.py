@@ -157,15 +157,25 @@ class Writer(Thread):
         """
         self._queue.put(job)
 
+    async def do(self, job: Job) -> Any:
+        """
+        Queue a job and return what came of it.
+        """
+        job.future = asyncio.get_running_loop().create_future()
+        self.submit(job)
+        return await job.future
+
     def forget(self, sinks: Collection[str]) -> bool:
         """
-        Remove the checkpoints of sinks that are gone, before this thread starts; False if the disk cannot be written.
+        Forget the checkpoints of sinks that are gone, before this thread starts; False if the disk still has them.
         """
 
         def run(tables: LmdbTables) -> None:
             for sink in sinks:
                 tables.forget_checkpoint(sink)
 
+        for sink in sinks:
+            self.mirror.checkpoints.pop(sink, None)
         try:
             if sinks:
                 self._transact([Job(run)])

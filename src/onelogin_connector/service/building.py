@@ -59,6 +59,7 @@ def build(
             opened.callback(store.close)
         gone = state.sinks.ownerless_checkpoints()
         journal = _journal(settings, folder, store, clock, gone)
+        opened.callback(journal.close_unused)
         sink_checkpoints.settle(settings, state, journal, gone)
         service = Service(settings, folder, state, journal, store, clock=clock)
         service.new_secrets = first_secrets(settings, folder, state)
