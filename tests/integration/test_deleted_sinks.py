@@ -2,19 +2,25 @@
 The end of a sink made in the console: nothing of it is left for the next of its name, wherever a kill comes.
 """
 
+import logging
+import threading
 from contextlib import suppress
 
+import lmdb
 import pytest
 from msgspec import convert
 
 from integration.test_connectors import world
 from integration.test_console_sinks import OTHER_KEY, azure, give, legacy
 from onelogin_connector.config import load
+from onelogin_connector.errors import ConfigError, Unavailable
 from onelogin_connector.journal.base import Checkpoint, NewDeadLetter
+from onelogin_connector.journal.tables import LmdbTables
 from onelogin_connector.service import build
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.simulator.azure.subscription import LEGACY_ID
 from onelogin_connector.state import Flow
+from onelogin_connector.state.sinks import SinkState
 
 pytestmark = pytest.mark.anyio
 
@@ -222,5 +228,72 @@ async def test_a_sink_of_the_file_begins_anew_after_one_of_the_console(tmp_path)
     service = build(load(path, environ, data_dir=tmp_path / "data", folder=tmp_path))
     try:
         assert service.deliveries["legacy"].checkpoint == Checkpoint()
+    finally:
+        await service.stop()
+
+
+def full_disk(monkeypatch, where):
+    """
+    Let the state refuse to note that a checkpoint is gone, or the journal to remove it.
+    """
+    if where == "state":
+
+        def settle(*_):
+            raise Unavailable("The state cannot be written.")
+
+        monkeypatch.setattr(SinkState, "settle_checkpoint", settle)
+    else:
+
+        def forget(*_):
+            raise lmdb.DiskError("No space left on device")
+
+        monkeypatch.setattr(LmdbTables, "forget_checkpoint", forget)
+
+
+@pytest.mark.parametrize("where", ["state", "journal"])
+async def test_a_start_does_not_need_what_is_left_to_go(tmp_path, monkeypatch, caplog, where):
+    """
+    Without room the service starts, does not know the old checkpoint, and says so; the next start removes it.
+    """
+    async with world(tmp_path, start=False) as it, it.client() as client:
+        await client.post("/api/v1/sinks", json=legacy(it.url, enabled=False))
+        await it.service.journal.advance("legacy", Checkpoint(offset=7, delivered=7))
+        it.service.state.remove_part("sink", "legacy")
+    with monkeypatch.context() as full, caplog.at_level(logging.WARNING):
+        full_disk(full, where)
+        async with world(tmp_path, start=False) as it:
+            assert it.service.journal.checkpoint("legacy") == Checkpoint()
+            assert it.service.state.sinks.ownerless_checkpoints() == ["legacy"]
+    assert "The checkpoint of the deleted sink legacy goes with the next start" in caplog.text
+    async with world(tmp_path, start=False) as it:
+        assert it.service.journal.checkpoint("legacy") == Checkpoint()
+        assert it.service.state.sinks.ownerless_checkpoints() == []
+
+
+@pytest.mark.parametrize("where", ["state", "journal"])
+async def test_a_start_that_would_cost_a_sink_its_checkpoint_fails_whole(tmp_path, monkeypatch, where):
+    """
+    A sink of the settings file does not begin beside what one of its name has left; nothing stays open meanwhile.
+    """
+    async with world(tmp_path, start=False) as it, it.client() as client:
+        await client.post("/api/v1/sinks", json=legacy(it.url, enabled=False))
+        await it.service.journal.advance("legacy", Checkpoint(offset=7, delivered=7))
+        it.service.state.remove_part("sink", "legacy")
+    path = tmp_path / "settings.toml"
+    path.write_text(
+        f'{path.read_text()}[sinks.legacy]\nkind = "data_collector"\nworkspace_id = "{LEGACY_ID}"\n'
+        'workspace_key = { env = "KEY" }\n'
+    )
+    environ = {"SECRET": "secret-of-the-file", "KEY": OTHER_KEY}
+    settings = load(path, environ, data_dir=tmp_path / "data", folder=tmp_path)
+    with monkeypatch.context() as full:
+        full_disk(full, where)
+        with pytest.raises(ConfigError, match=r"The sink legacy cannot begin.*Make room"):
+            build(settings)
+    assert "journal-writer" not in [thread.name for thread in threading.enumerate()]
+    service = build(settings)
+    try:
+        assert service.deliveries["legacy"].checkpoint == Checkpoint()
+        assert service.state.sinks.ownerless_checkpoints() == []
     finally:
         await service.stop()

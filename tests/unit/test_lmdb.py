@@ -11,11 +11,12 @@ import sys
 import textwrap
 import threading
 import tracemalloc
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 from msgspec import msgpack
 
@@ -49,6 +50,34 @@ def open_journal(path: Path, **options: Any) -> LmdbJournal:
     return LmdbJournal(path, **{"reserve_bytes": 0, **options})
 
 
+def kept(journal: LmdbJournal, sink: str) -> Checkpoint | None:
+    """Return a sink's checkpoint as the disk has it."""
+    with journal._env.begin() as txn:
+        found = txn.get(sink.encode(), db=journal._dbs.checkpoints)
+    return None if found is None else msgpack.decode(found, type=Checkpoint)
+
+
+class SlowDisk:
+    """A journal's disk that holds every commit until it may end, and then may refuse it."""
+
+    def __init__(self, journal: LmdbJournal) -> None:
+        self.began, self.may_end = threading.Event(), threading.Event()
+        self.is_broken = False
+        self._env = journal._env
+        journal._writer.env = self  # type: ignore[assignment]
+
+    @contextmanager
+    def begin(self, *, write: bool = False) -> Iterator[Any]:
+        """Begin a transaction."""
+        with self._env.begin(write=write) as txn:
+            yield txn
+            if write:
+                self.began.set()
+                assert self.may_end.wait(10)
+                if self.is_broken:
+                    raise OSError(5, "Input/output error")
+
+
 async def test_it_is_there_after_a_restart(tmp_path: Path) -> None:
     """Everything that is told again after a restart is known, and offsets and checkpoints go on."""
     journal = open_journal(tmp_path)
@@ -70,10 +99,10 @@ async def test_a_checkpoint_needs_no_append(tmp_path: Path) -> None:
     """Without traffic a checkpoint gets a group of its own soon."""
     journal = open_journal(tmp_path)
     await journal.advance("store", Checkpoint(offset=7))
-    while journal._writer.dirty_checkpoints:
-        await asyncio.sleep(0.01)
-    with journal._env.begin() as txn:
-        assert txn.get(b"store", db=journal._dbs.checkpoints) is not None
+    async with asyncio.timeout(10):
+        while kept(journal, "store") is None:
+            await asyncio.sleep(0.01)
+    assert kept(journal, "store") == Checkpoint(offset=7)
     await journal.close()
 
 
@@ -85,11 +114,83 @@ async def test_the_newest_checkpoint_is_the_one_on_disk(tmp_path: Path) -> None:
         journal = open_journal(path)
         await journal.advance("store", Checkpoint(offset=5))
         await journal.advance("store", Checkpoint(offset=6, owed=[(1, 2)]), dead, at_once=at_once)
-        with journal._env.begin() as txn:
-            kept = txn.get(b"store", db=journal._dbs.checkpoints)
-        assert kept is not None
-        assert msgpack.decode(kept, type=Checkpoint) == Checkpoint(offset=6, owed=[(1, 2)])
+        assert kept(journal, "store") == Checkpoint(offset=6, owed=[(1, 2)])
         await journal.close()
+
+
+async def test_a_checkpoint_that_moves_during_a_commit_is_written(tmp_path: Path) -> None:
+    """Also if nothing is written after it: an orderly stop keeps the newest."""
+    journal = open_journal(tmp_path)
+    disk = SlowDisk(journal)
+    await journal.advance("store", Checkpoint(offset=1))
+    append = asyncio.create_task(journal.append([event(1)]))
+    await asyncio.to_thread(disk.began.wait, 10)
+    await journal.advance("store", Checkpoint(offset=2))
+    disk.may_end.set()
+    await append
+    await journal.close()
+    journal = open_journal(tmp_path)
+    assert journal.checkpoint("store") == Checkpoint(offset=2)
+    await journal.close()
+
+
+@pytest.mark.parametrize("forgets", [False, True], ids=["advance", "forget"])
+async def test_a_checkpoint_outlives_the_failure_of_the_next(tmp_path: Path, forgets: bool) -> None:
+    """What waits for a group to ride in still waits when the group fails, or the job for its own sink."""
+    journal = open_journal(tmp_path)
+    disk = SlowDisk(journal)
+    disk.may_end.set()
+    disk.is_broken = True
+    await journal.advance("store", Checkpoint(offset=5))
+    newer = Checkpoint(offset=6)
+    with pytest.raises(Unavailable, match="Check the disk"):
+        await (journal.forget("store") if forgets else journal.advance("store", newer, at_once=True))
+    disk.is_broken = False
+    await journal.close()
+    journal = open_journal(tmp_path)
+    assert journal.checkpoint("store") == Checkpoint(offset=5)
+    await journal.close()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_who_is_cancelled_during_a_commit_leaves_what_the_disk_has(tmp_path: Path, times: int) -> None:
+    """Who moves a checkpoint is let go when it has moved; who is cancelled again goes at once, and it moves."""
+    letter = NewDeadLetter("acme", "delivery", "no", b"{}", sink="store", offset=6)
+    journal = open_journal(tmp_path)
+    await journal.advance("gone", Checkpoint(offset=5))
+    disk = SlowDisk(journal)
+    moving = [
+        asyncio.create_task(journal.advance("store", Checkpoint(offset=6), [letter])),
+        asyncio.create_task(journal.forget("gone")),
+    ]
+    await asyncio.to_thread(disk.began.wait, 10)
+    for _ in range(times):
+        for task in moving:
+            task.cancel()
+        await asyncio.wait(moving, timeout=0.05)
+    assert [task.done() for task in moving] == [times > 1] * 2
+    disk.may_end.set()
+    await asyncio.gather(*moving, return_exceptions=True)
+    assert all(task.cancelled() for task in moving)
+    await journal.append([event(1)])  # behind both
+    assert (journal.checkpoint("store"), journal.checkpoint("gone")) == (Checkpoint(offset=6), Checkpoint())
+    assert (kept(journal, "store"), kept(journal, "gone")) == (Checkpoint(offset=6), None)
+    assert len(journal.dead_letters()) == 1
+    await journal.close()
+
+
+async def test_a_sink_that_moves_while_it_is_forgotten_stops_nobody(tmp_path: Path) -> None:
+    """A mark of a sink that is gone is no reason for a group to fail."""
+    journal = open_journal(tmp_path)
+    disk = SlowDisk(journal)
+    forgetting = asyncio.create_task(journal.forget("gone"))
+    await asyncio.to_thread(disk.began.wait, 10)
+    await journal.advance("gone", Checkpoint(offset=7))
+    disk.may_end.set()
+    await forgetting
+    assert (await journal.append([event(1)])).entries == 1
+    assert journal.checkpoint("gone") == Checkpoint()
+    await journal.close()
 
 
 async def test_a_forgotten_checkpoint_stays_forgotten(tmp_path: Path) -> None:
@@ -303,6 +404,72 @@ def test_a_full_disk_is_an_error_and_no_loss(tmp_path: Path) -> None:
     )
     assert run.stdout == "ok\n", run.stderr
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+READ_ONLY_START = """
+    import resource, sys
+    from pathlib import Path
+    from onelogin_connector.event import Offset
+    from onelogin_connector.journal.base import Checkpoint
+    from onelogin_connector.journal.lmdb import LmdbJournal
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, resource.RLIM_INFINITY))
+    journal = LmdbJournal(Path(sys.argv[1]), reserve_bytes=0, forget=["gone"])
+    assert not journal.has_forgotten
+    assert journal.checkpoint("gone") == Checkpoint()
+    assert journal.checkpoint("other") == Checkpoint(offset=3)
+    assert [entry.offset for entry in journal.read(Offset(0))] == [1]
+    journal._writer.stop()
+    print("ok")
+"""
+
+
+async def test_a_full_disk_at_start_is_no_damage(tmp_path: Path) -> None:
+    """The journal opens without the checkpoint that cannot be removed; a start with room again removes it."""
+    journal = open_journal(tmp_path)
+    await journal.append([event(1)])
+    for sink in ("gone", "other"):
+        await journal.advance(sink, Checkpoint(offset=3), at_once=True)
+    await journal.close()
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(READ_ONLY_START), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert run.stdout == "ok\n", run.stderr
+    journal = open_journal(tmp_path)
+    assert kept(journal, "gone") == Checkpoint(offset=3)
+    await journal.close()
+    journal = open_journal(tmp_path, forget=["gone"])
+    assert journal.has_forgotten
+    assert (kept(journal, "gone"), kept(journal, "other")) == (None, Checkpoint(offset=3))
+    await journal.close()
+
+
+async def test_a_full_map_is_grown_at_start(tmp_path: Path) -> None:
+    """A journal that was opened with no page to spare still forgets."""
+    journal = open_journal(tmp_path)
+    await journal.append([event(number, notes="x" * 900) for number in range(600)])
+    await journal.advance("gone", Checkpoint(offset=3), at_once=True)
+    await journal.close()
+    journal = open_journal(tmp_path, forget=["gone"], map_bytes=1 << 18)
+    assert journal.has_forgotten
+    assert kept(journal, "gone") is None
+    await journal.close()
+
+
+def test_a_disk_without_room_is_said_to_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is met after the file was opened: nobody is told to restore a backup."""
+
+    def load(*_: object) -> None:
+        raise lmdb.DiskError("No space left on device")
+
+    monkeypatch.setattr("onelogin_connector.journal.opening.load", load)
+    with pytest.raises(ConfigError, match="Make room on that disk"):
+        open_journal(tmp_path)
 
 
 async def test_readers_of_dead_processes_are_cleared(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ class LmdbJournal:
                 whichever is more.
             key_retention_days: How long the keys of an hour are kept after the last addition to it.
             keep_delivered_hours: How long records are kept after every sink has them.
-            forget: Sinks that are gone; what was kept of them goes before anything is read.
+            forget: Sinks that are gone. Their checkpoints are not known any more, and go from the disk as well
+                if it can be written: see ``has_forgotten``.
             press: Called in the writer's thread when senders begin to press, and when they no longer do.
         """
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,7 +90,7 @@ class LmdbJournal:
         self._clock = clock
         self._recalls: dict[int, asyncio.Task[bool]] = {}
         self._waiting: set[asyncio.Future[None]] = set()
-        self._env, self._dbs, self._mirror = open_database(path, map_bytes, forget)
+        self._env, self._dbs, self._mirror = open_database(path, map_bytes)
         if not self._mirror.epoch:
             self._mirror.epoch = token_hex(16)
             with self._env.begin(write=True) as txn:
@@ -97,6 +98,8 @@ class LmdbJournal:
         self._writer = Writer(
             self._env, self._dbs, self._mirror, clock=clock, committed=self._wake, press=press
         )
+        self._do = self._writer.do
+        self.has_forgotten = self._writer.forget(forget)
         self._writer.start()
 
     @property
@@ -200,17 +203,13 @@ class LmdbJournal:
                 tables.bury(letter)
             tables.set_checkpoints({sink: checkpoint})
 
-        self._writer.dirty_checkpoints.discard(sink)  # else the same group would write the one before over it
-        await self._do(Job(run))
-        self._mirror.checkpoints[sink] = structs.replace(checkpoint)
+        await self._writer.move(sink, structs.replace(checkpoint), run)
 
     async def forget(self, sink: str) -> None:
         """
         Remove the checkpoint of a sink that is gone, durably; its dead letters stay.
         """
-        self._writer.dirty_checkpoints.discard(sink)  # as above
-        await self._do(Job(lambda tables: tables.forget_checkpoint(sink)))
-        self._mirror.checkpoints.pop(sink, None)
+        await self._writer.move(sink, None, lambda tables: tables.forget_checkpoint(sink))
 
     def dead_letters(self, *, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """
@@ -355,10 +354,12 @@ class LmdbJournal:
         await asyncio.to_thread(self._writer.stop)
         self._env.close()
 
-    async def _do(self, job: Job) -> Any:
-        job.future = asyncio.get_running_loop().create_future()
-        self._writer.submit(job)
-        return await job.future
+    def close_unused(self) -> None:
+        """
+        Close it for a start that has failed; nobody else has used it.
+        """
+        self._writer.stop()
+        self._env.close()
 
     def _wake(self) -> None:
         """

@@ -8,7 +8,6 @@ one transaction are never written.
 """
 
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 import lmdb
@@ -18,14 +17,9 @@ from onelogin_connector.errors import ConfigError
 from onelogin_connector.journal.tables import Databases, Mirror, load
 
 
-def open_database(
-    path: Path, map_bytes: int, forget: Collection[str] = ()
-) -> tuple[lmdb.Environment, Databases, Mirror]:
+def open_database(path: Path, map_bytes: int) -> tuple[lmdb.Environment, Databases, Mirror]:
     """
-    Open or make the database of a folder.
-
-    Args:
-        forget: Sinks whose checkpoints are removed before anything is read.
+    Open or make the database of a folder; what is there is only read, because it may be damaged.
 
     Raises:
         ConfigError: It is damaged, or the disk is full.
@@ -41,24 +35,22 @@ def open_database(
             writemap=False,
         )
     except lmdb.DiskError as error:
-        action = "Make room on that disk, and start again."
-        raise ConfigError(f"The journal in {path} cannot be opened: {error}.", action=action) from error
+        raise _no_room(path, error) from error
     except lmdb.Error as error:
         raise _damaged(path, error) from error
     try:
         short = _is_short(env, path)
         env.reader_check()
         dbs = Databases.open(env)
-        if forget:
-            with env.begin(write=True) as txn:
-                for sink in forget:
-                    txn.delete(sink.encode(), db=dbs.checkpoints)
         with env.begin() as txn:
             mirror = load(txn, dbs)
             if short:
                 _read_through(txn, dbs)
     except lmdb.MapFullError:
         raise
+    except lmdb.DiskError as error:
+        env.close()
+        raise _no_room(path, error) from error
     except (lmdb.Error, MsgspecError, ValueError) as error:
         env.close()
         raise _damaged(path, error) from error
@@ -79,6 +71,12 @@ def _read_through(txn: lmdb.Transaction, dbs: Databases) -> None:
         with txn.cursor(table) as cursor:
             for _ in cursor.iternext(keys=False):
                 pass
+
+
+def _no_room(path: Path, why: object) -> ConfigError:
+    return ConfigError(
+        f"The journal in {path} cannot be opened: {why}.", action="Make room on that disk, and start again."
+    )
 
 
 def _damaged(path: Path, why: object) -> ConfigError:

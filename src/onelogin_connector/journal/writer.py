@@ -8,7 +8,7 @@ alone. A full map is grown behind a gate that lets reads drain, because LMDB all
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -19,6 +19,7 @@ from typing import Any
 import lmdb
 
 from onelogin_connector.errors import Unavailable
+from onelogin_connector.journal.base import Checkpoint
 from onelogin_connector.journal.tables import Databases, LmdbTables, Mirror, load
 
 GROUP_JOBS = 256
@@ -126,7 +127,7 @@ class Writer(Thread):
         self.mirror = mirror
         self.gate = Gate()
         self.sync_times = SyncTimes()
-        self.dirty_checkpoints: set[str] = set()
+        self.dirty_checkpoints: set[str] = set()  # a mark follows the move in the mirror
         self._clock = clock
         self._committed = committed
         self._press = press
@@ -155,6 +156,57 @@ class Writer(Thread):
         Queue a job.
         """
         self._queue.put(job)
+
+    async def do(self, job: Job) -> Any:
+        """
+        Queue a job and return what came of it.
+        """
+        job.future = asyncio.get_running_loop().create_future()
+        self.submit(job)
+        return await job.future
+
+    def forget(self, sinks: Collection[str]) -> bool:
+        """
+        Forget the checkpoints of sinks that are gone, before this thread starts; False if the disk still has them.
+        """
+
+        def run(tables: LmdbTables) -> None:
+            for sink in sinks:
+                tables.forget_checkpoint(sink)
+
+        for sink in sinks:
+            self.mirror.checkpoints.pop(sink, None)
+        try:
+            if sinks:
+                self._transact([Job(run)])
+        except (lmdb.Error, OSError) as error:
+            log.warning("checkpoints could not be removed: %s", error, extra={"action": "checkpoint_left"})
+            return False
+        return True
+
+    async def move(self, sink: str, to: Checkpoint | None, run: Callable[[LmdbTables], None]) -> None:
+        """
+        Do what moves or removes a checkpoint on the disk, and then the same in the mirror.
+
+        The second follows the first even if the caller is cancelled. It is let go only then, so that whoever serves
+        the sink next begins where the disk is, and neither sends the batch again nor buries its letters twice.
+        """
+
+        def follow(done: "asyncio.Future[None]") -> None:
+            if done.exception() is None and to is not None:
+                self.mirror.checkpoints[sink] = to
+            elif done.exception() is None:
+                self.mirror.checkpoints.pop(sink, None)
+
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(follow)
+        self.submit(Job(run, future=future))
+        try:
+            await asyncio.wait({future})  # leaves it alone when cancelled
+        except asyncio.CancelledError:
+            await asyncio.wait({future})
+            raise
+        future.result()
 
     def stop(self) -> None:
         """
@@ -225,20 +277,35 @@ class Writer(Thread):
                 raise
 
     def _attempt(self, group: list[Job]) -> list[Any]:
-        dirty = set(self.dirty_checkpoints)
-        with self.env.begin(write=True) as txn:
-            with self._working():
-                tables = LmdbTables(txn, self.dbs, self.mirror, now=self._clock())
-                wanted = [job.prepare(tables) for job in group if job.prepare]
-                natives = [key for keys, _ in wanted for key in keys]
-                tables.prefetch(natives, [key for _, keys in wanted for key in keys])
-                results = [job.run(tables) for job in group]
-                tables.flush()
-                tables.set_checkpoints({sink: self.mirror.checkpoints[sink] for sink in dirty})
-            began = perf_counter()
+        marks = self._take_marks()
+        try:
+            with self.env.begin(write=True) as txn:
+                with self._working():
+                    tables = LmdbTables(txn, self.dbs, self.mirror, now=self._clock())
+                    moved = {sink: self.mirror.checkpoints.get(sink) for sink in marks}
+                    # ahead of the jobs: one that moves or forgets a checkpoint itself has the last word
+                    tables.set_checkpoints({sink: found for sink, found in moved.items() if found})
+                    wanted = [job.prepare(tables) for job in group if job.prepare]
+                    natives = [key for keys, _ in wanted for key in keys]
+                    tables.prefetch(natives, [key for _, keys in wanted for key in keys])
+                    results = [job.run(tables) for job in group]
+                    tables.flush()
+                began = perf_counter()
+        except BaseException:
+            self.dirty_checkpoints |= marks
+            raise
         self.sync_times.add(perf_counter() - began)
-        self.dirty_checkpoints -= dirty
         return results
+
+    def _take_marks(self) -> set[str]:
+        """
+        Return whose checkpoints are to be written, and take their marks away before any of them is read.
+
+        One that moves after it was read is marked again, and so written with the next group.
+        """
+        marks = set(self.dirty_checkpoints)
+        self.dirty_checkpoints -= marks
+        return marks
 
     @contextmanager
     def _working(self) -> Iterator[None]:
@@ -255,14 +322,11 @@ class Writer(Thread):
         """
         Read the mirror again, because an abandoned transaction has changed it.
         """
-        checkpoints = (
-            self.mirror.checkpoints
-        )  # newer than the database's, and not the transaction's to change
         with self.env.begin() as txn:
             fresh = load(txn, self.dbs)
         for name in fresh.__struct_fields__:
-            setattr(self.mirror, name, getattr(fresh, name))
-        self.mirror.checkpoints = checkpoints
+            if name != "checkpoints":  # newer than the database's, not the transaction's, and moved meanwhile
+                setattr(self.mirror, name, getattr(fresh, name))
 
     def _grow(self) -> None:
         with self.gate.closed():

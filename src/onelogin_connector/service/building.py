@@ -16,6 +16,7 @@ from onelogin_connector.config import Settings
 from onelogin_connector.journal.base import Held
 from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.onelogin import event_types
+from onelogin_connector.service import sink_checkpoints
 from onelogin_connector.service.backup import JOURNAL, STORE
 from onelogin_connector.service.connectors import present
 from onelogin_connector.service.first_start import first_secrets
@@ -58,8 +59,8 @@ def build(
             opened.callback(store.close)
         gone = state.sinks.ownerless_checkpoints()
         journal = _journal(settings, folder, store, clock, gone)
-        for sink in gone:
-            state.sinks.settle_checkpoint(sink)
+        opened.callback(journal.close_unused)
+        sink_checkpoints.settle(settings, state, journal, gone)
         service = Service(settings, folder, state, journal, store, clock=clock)
         service.new_secrets = first_secrets(settings, folder, state)
         service.connectors.open_all()
