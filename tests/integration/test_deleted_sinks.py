@@ -10,6 +10,7 @@ from msgspec import convert
 from integration.test_connectors import world
 from integration.test_console_sinks import OTHER_KEY, azure, give, legacy
 from onelogin_connector.config import load
+from onelogin_connector.errors import Unavailable
 from onelogin_connector.journal.base import Checkpoint, NewDeadLetter
 from onelogin_connector.service import build
 from onelogin_connector.service.sink_wanted import WantedSink
@@ -224,3 +225,25 @@ async def test_a_sink_of_the_file_begins_anew_after_one_of_the_console(tmp_path)
         assert service.deliveries["legacy"].checkpoint == Checkpoint()
     finally:
         await service.stop()
+
+
+async def test_a_deletion_that_cannot_be_kept_leaves_the_sink_as_it_was(tmp_path, monkeypatch):
+    """
+    With a full disk it stays paused, can be resumed, and goes on: the journal does not wait for it for ever.
+    """
+
+    def full(*_):
+        raise Unavailable("The disk is full.", action="Make room.")
+
+    async with azure() as cloud, world(tmp_path) as it, it.client() as client:
+        await client.post("/api/v1/sinks", json=legacy(cloud.url))
+        await client.post("/api/v1/sinks/legacy/pause", json={})
+        with monkeypatch.context() as broken:
+            broken.setattr(it.service.state, "remove_part", full)
+            with pytest.raises(Unavailable):
+                await it.service.sinks.remove("legacy")
+        assert (await client.get("/api/v1/sinks/legacy")).json()["row"]["paused"]
+        await give(it, "one")
+        assert (await client.post("/api/v1/sinks/legacy/resume", json={})).status_code == 200
+        await it.until(lambda: cloud.notes() == ["one"])
+        await it.until(lambda: it.service.least_checkpoint() == it.service.journal.last_offset)
