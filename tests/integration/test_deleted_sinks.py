@@ -2,6 +2,8 @@
 The end of a sink made in the console: nothing of it is left for the next of its name, wherever a kill comes.
 """
 
+import asyncio
+import threading
 from contextlib import suppress
 
 import pytest
@@ -247,3 +249,33 @@ async def test_a_deletion_that_cannot_be_kept_leaves_the_sink_as_it_was(tmp_path
         assert (await client.post("/api/v1/sinks/legacy/resume", json={})).status_code == 200
         await it.until(lambda: cloud.notes() == ["one"])
         await it.until(lambda: it.service.least_checkpoint() == it.service.journal.last_offset)
+
+
+async def test_a_new_sink_does_not_begin_in_what_is_pruned_meanwhile(tmp_path, monkeypatch):
+    """
+    Pruning waits while one is made: what was held when its beginning was chosen, it gets, and it is owed nothing.
+    """
+    async with azure() as cloud, world(tmp_path) as it:
+        await give(it, "one")
+        await give(it, "two")
+        await it.until(lambda: it.service.least_checkpoint() == 2)
+        it.clock.ahead = 3 * 86_400.0
+        save_part, reached, go = it.service.state.save_part, threading.Event(), threading.Event()
+
+        def slowly(*values, **options):
+            reached.set()
+            go.wait(20)
+            return save_part(*values, **options)
+
+        monkeypatch.setattr(it.service.state, "save_part", slowly)
+        making = asyncio.create_task(it.service.sinks.save(None, convert(legacy(cloud.url), WantedSink)))
+        await asyncio.to_thread(reached.wait, 20)
+        pruning = asyncio.create_task(it.service.upkeep._prune_journal())
+        await asyncio.wait({pruning}, timeout=0.3)
+        it.clock.ahead = 0.0  # the workspace takes nothing from another day
+        go.set()
+        await asyncio.gather(making, pruning)
+        await give(it, "three")
+        await it.until(lambda: it.service.deliveries["legacy"].checkpoint.offset == 3)
+        assert it.service.deliveries["legacy"].checkpoint.owed == []
+        assert sorted(cloud.notes()) == ["one", "three", "two"]

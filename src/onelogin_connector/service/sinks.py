@@ -52,7 +52,8 @@ class Sinks:
         self._pauses: dict[str, Pause] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._running = False
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Held while one changes, and while the journal is pruned: a new one must not begin in what goes."""
 
     def open_all(self) -> None:
         """
@@ -149,7 +150,7 @@ class Sinks:
         Raises:
             ConfigError: There is no such sink, it is turned off, or this is a single command.
         """
-        async with self._turn:
+        async with self.turn:
             delivery = self.running(sink)
             if sink not in self._pauses:
                 await asyncio.to_thread(self._service.state.sinks.pause, sink, actor=actor)
@@ -163,7 +164,7 @@ class Sinks:
         Raises:
             ConfigError: There is no such sink, it is turned off, or this is a single command.
         """
-        async with self._turn:
+        async with self.turn:
             delivery = self.running(sink)
             await asyncio.to_thread(self._service.state.sinks.resume, sink)
             self._pauses.pop(sink, None)
@@ -215,7 +216,7 @@ class Sinks:
             FieldErrors: Something that was entered cannot be used.
             ConfigError: There is no such sink, or it stands in the settings file.
         """
-        async with self._turn:
+        async with self.turn:
             kept, read = await asyncio.to_thread(self.entered, sink, wanted)
             given = sink_secrets.entered_in(wanted, read)
             fields = entered.changed_fields(self._made.get(kept.name), kept, given)
@@ -271,7 +272,7 @@ class Sinks:
             ConfigError: There is no such sink, it stands in the settings file, or it was not paused.
             Unavailable: The state cannot be written; the sink is as it was.
         """
-        async with self._turn:
+        async with self.turn:
             self._require_editable(sink)
             service = self._service
             delivery = service.deliveries.get(sink)
