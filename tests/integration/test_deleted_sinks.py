@@ -18,6 +18,7 @@ from onelogin_connector.service import build
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.simulator.azure.subscription import LEGACY_ID
 from onelogin_connector.state import Flow
+from onelogin_connector.state.sinks import SinkState
 
 pytestmark = pytest.mark.anyio
 
@@ -208,6 +209,19 @@ async def test_a_kill_leaves_a_new_sink_whole_or_unmade(tmp_path, steps):
             assert it.service.sinks.pause_of("legacy") is None
 
 
+def with_legacy_in_the_file(tmp_path):
+    """
+    Return the settings of a world whose file has a sink of the same name.
+    """
+    path = tmp_path / "settings.toml"
+    path.write_text(
+        f'{path.read_text()}[sinks.legacy]\nkind = "data_collector"\nworkspace_id = "{LEGACY_ID}"\n'
+        'workspace_key = { env = "KEY" }\n'
+    )
+    environ = {"SECRET": "secret-of-the-file", "KEY": OTHER_KEY}
+    return load(path, environ, data_dir=tmp_path / "data", folder=tmp_path)
+
+
 async def test_a_sink_of_the_file_begins_anew_after_one_of_the_console(tmp_path):
     """
     A deletion that a kill cut off is finished before a sink of the settings file takes the name.
@@ -216,13 +230,7 @@ async def test_a_sink_of_the_file_begins_anew_after_one_of_the_console(tmp_path)
         await client.post("/api/v1/sinks", json=legacy(it.url, enabled=False))
         await it.service.journal.advance("legacy", Checkpoint(offset=7, delivered=7))
         it.service.state.remove_part("sink", "legacy")
-    path = tmp_path / "settings.toml"
-    path.write_text(
-        f'{path.read_text()}[sinks.legacy]\nkind = "data_collector"\nworkspace_id = "{LEGACY_ID}"\n'
-        'workspace_key = { env = "KEY" }\n'
-    )
-    environ = {"SECRET": "secret-of-the-file", "KEY": OTHER_KEY}
-    service = build(load(path, environ, data_dir=tmp_path / "data", folder=tmp_path))
+    service = build(with_legacy_in_the_file(tmp_path))
     try:
         assert service.deliveries["legacy"].checkpoint == Checkpoint()
     finally:
@@ -279,3 +287,41 @@ async def test_a_new_sink_does_not_begin_in_what_is_pruned_meanwhile(tmp_path, m
         await it.until(lambda: it.service.deliveries["legacy"].checkpoint.offset == 3)
         assert it.service.deliveries["legacy"].checkpoint.owed == []
         assert sorted(cloud.notes()) == ["one", "three", "two"]
+
+
+def cannot_settle(*_):
+    """
+    Stand for a state that cannot be written.
+    """
+    raise Unavailable("The disk is full.", action="Make room.")
+
+
+async def test_a_start_does_not_fail_over_a_row_that_does_no_harm(tmp_path, monkeypatch):
+    """
+    That a checkpoint is gone is kept by a later start where this one cannot write.
+    """
+    async with world(tmp_path, start=False) as it:
+        await it.service.journal.advance("legacy", Checkpoint(offset=7, delivered=7), at_once=True)
+        it.service.state.sinks.forget("legacy")
+    with monkeypatch.context() as broken:
+        broken.setattr(SinkState, "settle_checkpoint", cannot_settle)
+        async with world(tmp_path, start=False) as it:
+            assert it.service.journal.checkpoint("legacy") == Checkpoint()
+            assert it.service.state.sinks.ownerless_checkpoints() == ["legacy"]
+    async with world(tmp_path, start=False) as it:
+        assert it.service.state.sinks.ownerless_checkpoints() == []
+
+
+async def test_a_start_that_fails_leaves_nothing_open(tmp_path, monkeypatch):
+    """
+    Where a sink of the settings file has the name, its own checkpoint would be at stake; the next start finds all closed.
+    """
+    async with world(tmp_path, start=False) as it:
+        it.service.state.sinks.forget("legacy")
+    settings = with_legacy_in_the_file(tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(SinkState, "settle_checkpoint", cannot_settle)
+        with pytest.raises(Unavailable):
+            build(settings)
+    assert "journal-writer" not in [thread.name for thread in threading.enumerate()]
+    await build(settings).stop()

@@ -3,6 +3,7 @@ From settings to a service: the only place where parts are constructed.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from argon2 import PasswordHasher
 from msgspec import structs
 
 from onelogin_connector.config import Settings
+from onelogin_connector.errors import Unavailable
 from onelogin_connector.journal.base import Held
 from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.onelogin import event_types
@@ -24,6 +26,8 @@ from onelogin_connector.service.interpreter import press
 from onelogin_connector.service.service import Service
 from onelogin_connector.state import State
 from onelogin_connector.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 def build(
@@ -42,6 +46,7 @@ def build(
     Raises:
         ConfigError: The folder cannot be used, or a setting does not fit it.
         Busy: Another process uses the folder.
+        Unavailable: Something in it cannot be written.
     """
     with ExitStack() as opened:
         folder = Folder(settings.data_dir, purpose=purpose)
@@ -58,14 +63,38 @@ def build(
             opened.callback(store.close)
         gone = state.sinks.ownerless_checkpoints()
         journal = _journal(settings, folder, store, clock, gone)
+        opened.callback(journal.close_waiting)
         for sink in gone:
-            state.sinks.settle_checkpoint(sink)
+            _settle(state, sink, has_heir=sink in settings.sinks)
         service = Service(settings, folder, state, journal, store, clock=clock)
         service.new_secrets = first_secrets(settings, folder, state)
         service.connectors.open_all()
         service.sinks.open_all()
         opened.pop_all()  # all is well: from here on the service closes them
     return service
+
+
+def _settle(state: State, sink: str, *, has_heir: bool) -> None:
+    """
+    Keep that the checkpoint of a sink that is gone went with the start of the journal.
+
+    Args:
+        has_heir: Whether the settings file has a sink of its name: the next start would remove that one's checkpoint.
+
+    Raises:
+        Unavailable: The state cannot be written, and there is an heir.
+    """
+    try:
+        state.sinks.settle_checkpoint(sink)
+    except Unavailable as error:
+        if has_heir:
+            raise
+        logger.warning(
+            "That the checkpoint of the deleted sink %s is gone could not be kept: %s",
+            sink,
+            error,
+            extra={"action": "checkpoint_unsettled", "sink": sink},
+        )
 
 
 def _store(settings: Settings, folder: Folder, clock: Callable[[], float]) -> Store | None:
