@@ -154,9 +154,12 @@ async def test_programs_fill_by_json(tmp_path):
             assert (await viewer.get("/completeness?connector=nobody")).status_code in {400, 404, 422}
 
 
-async def test_the_demos_accident_is_a_gap_that_filling_ends(tmp_path):
+@pytest.mark.parametrize("is_cut_off", [False, True])
+async def test_the_demos_accident_is_a_gap_that_filling_ends(tmp_path, monkeypatch, is_cut_off):
     """
     The store loses its oldest settled hours in truth, the page says so, and filling brings each of their events back, once.
+
+    A stop that comes right behind the loss leaves nothing that filling could not bring back.
     """
     async with opened(tmp_path) as world, world.browser(Role.OPERATOR) as browser:
         service, first = world.service, world.hour - 30
@@ -181,8 +184,23 @@ async def test_the_demos_accident_is_a_gap_that_filling_ends(tmp_path):
             return twin["connectors"][0]["gaps"]
 
         assert await gaps() == []
-        lost = await lose_oldest(service, "acme", hours=2)
-        assert lost == before[first] + before[first + 1] > 0
+        prune, lost = service.store.prune, []
+
+        def pruning(now):
+            lost.append(prune(now))
+            if is_cut_off:
+                raise asyncio.CancelledError
+            return lost[0]
+
+        monkeypatch.setattr(service.store, "prune", pruning)
+        if is_cut_off:
+            with pytest.raises(asyncio.CancelledError):
+                await lose_oldest(service, "acme", hours=2)
+            await pull.mirror_all()
+        else:
+            assert await lose_oldest(service, "acme", hours=2) == lost[0]
+        assert lost == [before[first] + before[first + 1]]
+        assert lost[0] > 0
         assert await gaps() == [text_of(first * 3_600), text_of((first + 1) * 3_600)]
         body = {"connector": "acme", "hours": await gaps()}
         assert (await browser.post("/api/v1/completeness/fill", json=body)).status_code == 200

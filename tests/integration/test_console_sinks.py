@@ -7,13 +7,15 @@ import re
 from contextlib import asynccontextmanager
 
 import pytest
-from msgspec import json
+from msgspec import convert, json
 
 from integration.test_connectors import Thief, world
 from onelogin_connector.config import export, load
 from onelogin_connector.event import Way
-from onelogin_connector.service import build
+from onelogin_connector.service import build, checks
+from onelogin_connector.service.delivering import sink_of
 from onelogin_connector.service.exporting import sinks_of_console, with_console
+from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.simulator.azure.api import Api
 from onelogin_connector.simulator.azure.subscription import (
     CLIENT_ID,
@@ -336,6 +338,38 @@ async def test_words_of_an_unknown_host_are_not_repeated(tmp_path):
             calls = thief.calls
             await client.post("/api/v1/sinks/test", json=legacy(there))
             assert (redirecting.calls, thief.calls) == (1, calls)
+
+
+async def test_a_try_that_never_begins_leaves_no_connections(tmp_path, monkeypatch):
+    """
+    A sink that is tried is there only while its stages are done: one that is ended before, or waits, holds nothing open.
+    """
+    still_open = []
+
+    def watched(*values, **options):
+        made = sink_of(*values, **options)
+        still_open.append(made)
+        close = made.close
+
+        async def closing():
+            still_open.remove(made)
+            await close()
+
+        made.close = closing
+        return made
+
+    monkeypatch.setattr(checks, "sink_of", watched)
+    async with world(tmp_path, start=False) as it:
+        wanted = convert(legacy("http://127.0.0.1:9"), WantedSink)
+        for _ in range(3):
+            await it.service.checks.begin_entered_sink(None, wanted)
+        await it.service.checks.close()
+        assert still_open == []
+        async with it.service.checks._entered:  # all but one place is free
+            ended = await it.service.checks.begin_entered_sink(None, wanted)
+            await ended.done.wait()
+        assert [stage.stage for stage in ended.stages] == list(ended.planned)
+    assert still_open == []
 
 
 async def test_what_the_file_defines_is_read_only(tmp_path):

@@ -2,6 +2,7 @@
 The end of a sink made in the console: nothing of it is left for the next of its name, wherever a kill comes.
 """
 
+import asyncio
 import logging
 import threading
 from contextlib import suppress
@@ -211,6 +212,19 @@ async def test_a_kill_leaves_a_new_sink_whole_or_unmade(tmp_path, steps):
             assert it.service.sinks.pause_of("legacy") is None
 
 
+def with_legacy_in_the_file(tmp_path):
+    """
+    Return the settings of a world whose file has a sink of the same name.
+    """
+    path = tmp_path / "settings.toml"
+    path.write_text(
+        f'{path.read_text()}[sinks.legacy]\nkind = "data_collector"\nworkspace_id = "{LEGACY_ID}"\n'
+        'workspace_key = { env = "KEY" }\n'
+    )
+    environ = {"SECRET": "secret-of-the-file", "KEY": OTHER_KEY}
+    return load(path, environ, data_dir=tmp_path / "data", folder=tmp_path)
+
+
 async def test_a_sink_of_the_file_begins_anew_after_one_of_the_console(tmp_path):
     """
     A deletion that a kill cut off is finished before a sink of the settings file takes the name.
@@ -219,13 +233,7 @@ async def test_a_sink_of_the_file_begins_anew_after_one_of_the_console(tmp_path)
         await client.post("/api/v1/sinks", json=legacy(it.url, enabled=False))
         await it.service.journal.advance("legacy", Checkpoint(offset=7, delivered=7))
         it.service.state.remove_part("sink", "legacy")
-    path = tmp_path / "settings.toml"
-    path.write_text(
-        f'{path.read_text()}[sinks.legacy]\nkind = "data_collector"\nworkspace_id = "{LEGACY_ID}"\n'
-        'workspace_key = { env = "KEY" }\n'
-    )
-    environ = {"SECRET": "secret-of-the-file", "KEY": OTHER_KEY}
-    service = build(load(path, environ, data_dir=tmp_path / "data", folder=tmp_path))
+    service = build(with_legacy_in_the_file(tmp_path))
     try:
         assert service.deliveries["legacy"].checkpoint == Checkpoint()
     finally:
@@ -297,3 +305,55 @@ async def test_a_start_that_would_cost_a_sink_its_checkpoint_fails_whole(tmp_pat
         assert service.state.sinks.ownerless_checkpoints() == []
     finally:
         await service.stop()
+
+
+async def test_a_deletion_that_cannot_be_kept_leaves_the_sink_as_it_was(tmp_path, monkeypatch):
+    """
+    With a full disk it stays paused, can be resumed, and goes on: the journal does not wait for it for ever.
+    """
+
+    def full(*_):
+        raise Unavailable("The disk is full.", action="Make room.")
+
+    async with azure() as cloud, world(tmp_path) as it, it.client() as client:
+        await client.post("/api/v1/sinks", json=legacy(cloud.url))
+        await client.post("/api/v1/sinks/legacy/pause", json={})
+        with monkeypatch.context() as broken:
+            broken.setattr(it.service.state, "remove_part", full)
+            with pytest.raises(Unavailable):
+                await it.service.sinks.remove("legacy")
+        assert (await client.get("/api/v1/sinks/legacy")).json()["row"]["paused"]
+        await give(it, "one")
+        assert (await client.post("/api/v1/sinks/legacy/resume", json={})).status_code == 200
+        await it.until(lambda: cloud.notes() == ["one"])
+        await it.until(lambda: it.service.least_checkpoint() == it.service.journal.last_offset)
+
+
+async def test_a_new_sink_does_not_begin_in_what_is_pruned_meanwhile(tmp_path, monkeypatch):
+    """
+    Pruning waits while one is made: what was held when its beginning was chosen, it gets, and it is owed nothing.
+    """
+    async with azure() as cloud, world(tmp_path) as it:
+        await give(it, "one")
+        await give(it, "two")
+        await it.until(lambda: it.service.least_checkpoint() == 2)
+        it.clock.ahead = 3 * 86_400.0
+        save_part, reached, go = it.service.state.save_part, threading.Event(), threading.Event()
+
+        def slowly(*values, **options):
+            reached.set()
+            go.wait(20)
+            return save_part(*values, **options)
+
+        monkeypatch.setattr(it.service.state, "save_part", slowly)
+        making = asyncio.create_task(it.service.sinks.save(None, convert(legacy(cloud.url), WantedSink)))
+        await asyncio.to_thread(reached.wait, 20)
+        pruning = asyncio.create_task(it.service.upkeep._prune_journal())
+        await asyncio.wait({pruning}, timeout=0.3)
+        it.clock.ahead = 0.0  # the workspace takes nothing from another day
+        go.set()
+        await asyncio.gather(making, pruning)
+        await give(it, "three")
+        await it.until(lambda: it.service.deliveries["legacy"].checkpoint.offset == 3)
+        assert it.service.deliveries["legacy"].checkpoint.owed == []
+        assert sorted(cloud.notes()) == ["one", "three", "two"]

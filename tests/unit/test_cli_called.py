@@ -35,6 +35,16 @@ def test_in_a_checkout_it_is_called_from_its_environment(tmp_path):
     assert program(folders="", python=str(python), here=tmp_path / "docs") == str(beside)
 
 
+def test_a_folder_with_a_blank_is_quoted(tmp_path):
+    """
+    What is copied into a shell is one word there.
+    """
+    python = tmp_path / "my tools" / "python"
+    assert program(folders="", python=str(python)) == f"'{python}' -m onelogin_connector"
+    beside = executable(python.with_name("onelogin-connector"))
+    assert program(folders="", python=str(python), here=tmp_path / "docs") == f"'{beside}'"
+
+
 def test_without_a_script_the_module_is_called(tmp_path):
     """
     Where only the package is there, Python starts it.
@@ -45,7 +55,14 @@ def test_without_a_script_the_module_is_called(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["onelogin-connector: It failed.", "./onelogin-connector.toml when present", "onelogin-connector", ""],
+    [
+        "onelogin-connector: It failed.",
+        "./onelogin-connector.toml when present",
+        "my_onelogin-connector run",
+        "myonelogin-connector run",
+        "onelogin-connector",
+        "",
+    ],
 )
 def test_what_is_no_command_stays(text):
     """

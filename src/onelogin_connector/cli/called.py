@@ -3,13 +3,14 @@ How the program is called where it was started, so that a hint can be copied as 
 """
 
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 NAME = "onelogin-connector"
 
-COMMAND = re.compile(rf"(?<![\\w./-]){NAME}(?= [a-z])")
+COMMAND = re.compile(rf"(?<![\w./-]){NAME}(?= [a-z])")
 """The program's name where a command follows it: not that of a file, and not the name before a message."""
 
 
@@ -22,7 +23,7 @@ def as_called(text: str) -> str:
 
 def program(*, folders: str | None = None, python: str = sys.executable, here: Path | None = None) -> str:
     """
-    Return what starts this program: its name where that is on the path, else the file beside this Python.
+    Return what starts this program, as a shell reads it: its name where that is on the path, else the file beside this Python.
 
     Args:
         folders: Where commands are looked for; the environment's PATH by default.
@@ -33,6 +34,6 @@ def program(*, folders: str | None = None, python: str = sys.executable, here: P
         return NAME
     beside = Path(python).with_name(NAME)
     if not beside.is_file():
-        return f"{python} -m onelogin_connector"
+        return f"{shlex.quote(python)} -m onelogin_connector"
     folder = here or Path.cwd()
-    return str(beside.relative_to(folder) if beside.is_relative_to(folder) else beside)
+    return shlex.quote(str(beside.relative_to(folder) if beside.is_relative_to(folder) else beside))

@@ -51,6 +51,8 @@ async def run(arguments: Namespace, settings: Settings) -> int:
         access = access_of(service)
         servers, local = _listening(service, access, flag="--demo --port" if arguments.demo else "--port")
         url = settings.web.public_url or local
+        if demo is not None:
+            demo.look(service)
         await service.start()
         control = await stack.enter_async_context(_control(service, access))
         for server in servers:

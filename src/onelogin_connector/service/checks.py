@@ -131,17 +131,20 @@ class Checks:
             FieldErrors: Something that was entered cannot be used.
         """
         _, settings = await asyncio.to_thread(self._service.sinks.entered, sink, wanted)
-        clock, reach = self._service.clock, self._service.sinks.reach
+        clock, reach, name = self._service.clock, self._service.sinks.reach, sink or wanted.name or "new"
+
+        def make() -> Sink:
+            return sink_of(settings.kind, settings.settings, name, clock=clock, reach=reach)
+
         try:
-            made = sink_of(
-                settings.kind, settings.settings, sink or wanted.name or "new", clock=clock, reach=reach
-            )
+            made = make()  # only to learn its stages: a run may wait long, or be ended before it begins
+            await made.close()
         except ConfigError as error:
             run, why = Run("", (), at=clock()), error
             self._start(run, lambda: _failed(run, why))
         else:
             run = Run("", _planned(made), at=clock())
-            self._start(run, lambda: self._sink_tried(run, made))
+            self._start(run, lambda: self._sink_tried(run, make))
         return run
 
     def run_of(self, id: str) -> Run | None:
@@ -287,12 +290,13 @@ class Checks:
         else:
             await stages_of(delivery.sink, _telling(run))
 
-    async def _sink_tried(self, run: Run, tried: Sink) -> None:
-        try:
-            async with self._entered:
+    async def _sink_tried(self, run: Run, make: Callable[[], Sink]) -> None:
+        async with self._entered:
+            tried = make()
+            try:
                 await stages_of(tried, _telling(run))
-        finally:
-            await tried.close()
+            finally:
+                await tried.close()
 
     async def _ask(self, run: Run, api: OneLogin) -> bool:
         """

@@ -145,6 +145,7 @@ class Demo:
         self._listener = bind()
         self._url = url_of(self._listener)
         self._tasks: list[asyncio.Task[None]] = []
+        self._may_lose = False
 
     def connected(self, settings: Settings) -> Settings:
         """
@@ -165,23 +166,33 @@ class Demo:
         )
         return structs.replace(settings, connectors=settings.connectors | {name: changed})
 
+    def look(self, service: "Service") -> None:
+        """
+        See, before anything comes in, whether the folder is new and the demo's alone: only there may something get lost.
+
+        A demo may be run in a folder of real events, and the accident takes whatever is old from the whole store.
+        """
+        held = service.store.stats()["rows"] if service.store is not None else 0
+        self._may_lose = (
+            not held and not service.journal.last_offset and len(service.settings.connectors) == 1
+        )
+
     def start(self, service: "Service", url: str) -> None:
         """
-        Tell the last day at once and then what happens, over both channels; at a first start something gets lost.
+        Tell the last day at once and then what happens, over both channels; in a new folder something gets lost.
 
         Args:
             url: Where the service is on this machine.
         """
         connector = next(iter(service.settings.connectors))
         url, token = f"{url}/webhook/{connector}", service.lend_webhook_token(connector)
-        is_first = not service.journal.last_offset
         told = asyncio.Event()
         feeding = feed(url, token, hours=DEMO_HOURS, seed=self._seed, lost=DEMO_LOST, told=told)
         self._tasks = [
             asyncio.create_task(_tell_failure(feeding), name="demo"),
             asyncio.create_task(_tell_failure(self._answer(told)), name="demo API"),
         ]
-        if is_first:
+        if self._may_lose:
             accident = lose_oldest(service, connector, hours=DEMO_GAP_HOURS)
             self._tasks.append(asyncio.create_task(_tell_failure(accident), name="demo accident"))
 

@@ -16,7 +16,7 @@ from msgspec import ValidationError, structs, to_builtins
 
 from onelogin_connector.config import Secret, SinkSettings
 from onelogin_connector.delivery import Delivery
-from onelogin_connector.errors import ConfigError
+from onelogin_connector.errors import ConfigError, Unavailable
 from onelogin_connector.reach import Reach
 from onelogin_connector.service import sink_checkpoints, sink_secrets
 from onelogin_connector.service import sink_wanted as entered
@@ -52,7 +52,8 @@ class Sinks:
         self._pauses: dict[str, Pause] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._running = False
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Held while one changes, and while the journal is pruned: a new one must not begin in what goes."""
 
     def open_all(self) -> None:
         """
@@ -149,7 +150,7 @@ class Sinks:
         Raises:
             ConfigError: There is no such sink, it is turned off, or this is a single command.
         """
-        async with self._turn:
+        async with self.turn:
             delivery = self.running(sink)
             if sink not in self._pauses:
                 await asyncio.to_thread(self._service.state.sinks.pause, sink, actor=actor)
@@ -163,7 +164,7 @@ class Sinks:
         Raises:
             ConfigError: There is no such sink, it is turned off, or this is a single command.
         """
-        async with self._turn:
+        async with self.turn:
             delivery = self.running(sink)
             await asyncio.to_thread(self._service.state.sinks.resume, sink)
             self._pauses.pop(sink, None)
@@ -215,7 +216,7 @@ class Sinks:
             FieldErrors: Something that was entered cannot be used.
             ConfigError: There is no such sink, or it stands in the settings file.
         """
-        async with self._turn:
+        async with self.turn:
             kept, read = await asyncio.to_thread(self.entered, sink, wanted)
             given = sink_secrets.entered_in(wanted, read)
             fields = entered.changed_fields(self._made.get(kept.name), kept, given)
@@ -231,10 +232,8 @@ class Sinks:
                 self._service.collecting.attend(kept.name)
             self._made[kept.name] = kept
             self._service.settings.sinks[kept.name] = read
-            self._open(kept.name, reach=self.reach)
+            self._take_up(kept.name)
             self._service.alarms.clear(f"unusable {kept.name}")
-            if self._running and kept.name in self._service.deliveries:
-                self._begin(kept.name)
             return kept.name, fields
 
     def entered(self, sink: str | None, wanted: WantedSink) -> tuple[WantedSink, SinkSettings]:
@@ -271,8 +270,9 @@ class Sinks:
 
         Raises:
             ConfigError: There is no such sink, it stands in the settings file, or it was not paused.
+            Unavailable: The state cannot be written; the sink is as it was.
         """
-        async with self._turn:
+        async with self.turn:
             self._require_editable(sink)
             service = self._service
             delivery = service.deliveries.get(sink)
@@ -280,7 +280,13 @@ class Sinks:
                 raise ConfigError(f"The sink {sink} is active.", action="Pause it first, then delete it.")
             unsent = sink_checkpoints.unsent(service, sink)
             await self._end(sink)
-            await asyncio.to_thread(service.state.remove_part, "sink", sink)
+            try:
+                await asyncio.to_thread(service.state.remove_part, "sink", sink)
+            except Unavailable:
+                # it is still there: one that stayed ended would hold the journal for ever
+                if delivery is not None:
+                    self._take_up(sink)
+                raise
             self._pauses.pop(sink, None)
             self._made.pop(sink, None)
             for held in (service.settings.sinks, service.deliveries, service.user_streams):
@@ -329,6 +335,14 @@ class Sinks:
         service.deliveries[name] = delivery
         if stream is not None:
             service.user_streams[name] = stream
+
+    def _take_up(self, name: str) -> None:
+        """
+        Prepare a sink made in the console that was ended or is new, and let it run where the service does.
+        """
+        self._open(name, reach=self.reach)
+        if self._running and name in self._service.deliveries:
+            self._begin(name)
 
     def _begin(self, name: str) -> None:
         service = self._service

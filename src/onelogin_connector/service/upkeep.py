@@ -58,8 +58,9 @@ class Upkeep:
 
     async def _prune_journal(self) -> None:
         service = self._service
-        up_to = service.least_checkpoint()
-        removed = await service.journal.prune(up_to)
+        async with service.sinks.turn:
+            up_to = service.least_checkpoint()
+            removed = await service.journal.prune(up_to)
         keys = await service.journal.prune_keys(up_to)
         if removed or keys:
             logger.debug(
