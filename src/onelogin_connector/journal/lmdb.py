@@ -355,13 +355,6 @@ class LmdbJournal:
         await asyncio.to_thread(self._writer.stop)
         self._env.close()
 
-    def close_waiting(self) -> None:
-        """
-        Do as ``close`` does where nobody can await: a start that failed.
-        """
-        self._writer.stop()
-        self._env.close()
-
     async def _do(self, job: Job) -> Any:
         job.future = asyncio.get_running_loop().create_future()
         self._writer.submit(job)

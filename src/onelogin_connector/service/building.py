@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from shutil import rmtree
 from typing import Any
@@ -63,7 +64,7 @@ def build(
             opened.callback(store.close)
         gone = state.sinks.ownerless_checkpoints()
         journal = _journal(settings, folder, store, clock, gone)
-        opened.callback(journal.close_waiting)
+        opened.callback(_close, journal)
         for sink in gone:
             _settle(state, sink, has_heir=sink in settings.sinks)
         service = Service(settings, folder, state, journal, store, clock=clock)
@@ -72,6 +73,14 @@ def build(
         service.sinks.open_all()
         opened.pop_all()  # all is well: from here on the service closes them
     return service
+
+
+def _close(journal: LmdbJournal) -> None:
+    """
+    Close a journal where nobody can await: in a running event loop, whose start failed.
+    """
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(asyncio.run, journal.close()).result()
 
 
 def _settle(state: State, sink: str, *, has_heir: bool) -> None:
