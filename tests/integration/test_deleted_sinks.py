@@ -357,3 +357,23 @@ async def test_a_new_sink_does_not_begin_in_what_is_pruned_meanwhile(tmp_path, m
         await it.until(lambda: it.service.deliveries["legacy"].checkpoint.offset == 3)
         assert it.service.deliveries["legacy"].checkpoint.owed == []
         assert sorted(cloud.notes()) == ["one", "three", "two"]
+
+
+async def test_figures_that_were_on_their_way_do_not_come_back(tmp_path, monkeypatch):
+    """
+    What counts and checks may write of a sink while it goes is not left for the next of its name.
+    """
+    async with world(tmp_path, start=False) as it, it.client() as client:
+        await client.post("/api/v1/sinks", json=legacy(it.url, enabled=False))
+        state = it.service.state
+        remove_part = state.remove_part
+
+        def overtaken(*values):
+            removed = remove_part(*values)
+            state.sinks.save_flows({"legacy": Flow(2, it.clock(), {1: 2})}, before_slot=0)
+            state.save_check("legacy", [], ok=True)
+            return removed
+
+        monkeypatch.setattr(state, "remove_part", overtaken)
+        await it.service.sinks.remove("legacy")
+        assert left_of(it.service, "legacy") == NOTHING

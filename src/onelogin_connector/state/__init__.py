@@ -185,7 +185,7 @@ class State:
                     "save_secret", kind=kind, id=id, name=name, bound_to=bound_to, cipher=cipher
                 )
             if kind == "sink":  # from here on its checkpoint has an owner
-                self.sinks.settle_checkpoint(id)
+                self._database.change("settle_checkpoint", sink=id)
 
     def parts(self, kind: PartKind) -> list[Part]:
         """

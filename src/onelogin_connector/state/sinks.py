@@ -120,9 +120,7 @@ class SinkState:
         """
         with self._database.transaction():
             self._database.change("resume_sink", sink=sink)
-            self._database.change("remove_outcome", target=sink)
-            self._database.change("forget_sink_slots", sink=sink)
-            self._database.change("forget_sink_counter", sink=sink)
+            self._forget_figures(sink)
             self._database.change("forget_told_users", sink=sink)
             self._database.change("disown_checkpoint", sink=sink)
 
@@ -134,9 +132,18 @@ class SinkState:
 
     def settle_checkpoint(self, sink: str) -> None:
         """
-        Keep that a sink's checkpoint is gone, or that a new sink has it.
+        Keep that the checkpoint of a sink that is gone went too.
+
+        Figures and check go once more: what was under way when the sink went may have written them since.
         """
-        self._database.change("settle_checkpoint", sink=sink)
+        with self._database.transaction():
+            self._forget_figures(sink)
+            self._database.change("settle_checkpoint", sink=sink)
+
+    def _forget_figures(self, sink: str) -> None:
+        self._database.change("remove_outcome", target=sink)
+        self._database.change("forget_sink_slots", sink=sink)
+        self._database.change("forget_sink_counter", sink=sink)
 
 
 def read_made_sinks(folder: Path) -> list[MadeSink]:
