@@ -2,12 +2,18 @@
 How intake fares while somebody looks at the pages of the console, with ten million events in the store.
 
 A thousand events a second, ten per request: with nobody at the console, with a page every half second, and with one
-page after another without a pause, in turns, so that whatever else the machine does meets all three alike. The pages
-are all of ``bench_pages``, one after the other, asked for as a browser asks, each visited once before.
+page after another without a pause, in turns, so that whatever else the machine does meets all alike. The pages
+are all of ``bench_pages``, one after the other, asked for as a browser asks, each visited once before. The last turn has
+nobody at the console and a process beside that has nothing to do with the program and wants half of one processor: what
+that costs, sharing the machine costs.
+
+The disk's stalls are as large as what is looked for. With ``BENCH_STORES`` in memory (``/dev/shm``, 6 GB) they are away.
 """
 
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import cycle
 from threading import Event, Thread
 from time import perf_counter
@@ -20,8 +26,23 @@ from benchmarks.program import Program
 from benchmarks.row import Row, percentile
 from benchmarks.stores import filled
 
-PAUSES = {"with nobody there": None, "a page every half second": 0.5, "one page after another": 0.0}
+PAUSES = {
+    "with nobody there": None,
+    "a page every half second": 0.5,
+    "one page after another": 0.0,
+    "another program beside": None,
+}
 """Seconds from page to page."""
+
+ANOTHER = "another program beside"
+BUSY = """
+from time import perf_counter, sleep
+while True:
+    began = perf_counter()
+    while perf_counter() - began < 0.03:
+        pass
+    sleep(0.03)
+"""
 
 AS_A_BROWSER = {"accept": "text/html", "upgrade-insecure-requests": "1"}
 
@@ -41,7 +62,8 @@ def run(quick: bool) -> list[Row]:
         for turn in range(times):
             for place, (name, pause) in enumerate(PAUSES.items()):
                 plan.series = 2 + turn * len(PAUSES) + place
-                with _looking(program, pause) as seen:
+                beside = _another() if name == ANOTHER else nullcontext()
+                with beside, _looking(program, pause) as seen:
                     outcomes[name].append(send(plan))
                 looked[name] += len(seen)
                 program.drain()
@@ -60,6 +82,15 @@ def run(quick: bool) -> list[Row]:
             for name, done in outcomes.items()
         ]
     return rows
+
+
+@contextmanager
+def _another() -> Iterator[None]:
+    with subprocess.Popen([sys.executable, "-c", BUSY]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def _visit_all(program: Program) -> None:
