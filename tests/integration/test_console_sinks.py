@@ -674,3 +674,15 @@ async def test_a_file_that_takes_a_name_over_wins(tmp_path):
     state = State(tmp_path / "data")
     assert [part.id for part in state.parts("sink")] == ["twice"]
     state.close()
+
+
+async def test_who_waits_for_a_check_that_never_began_is_told_its_end(tmp_path):
+    """
+    A check that is cancelled before its first step ends too: the hourly round waits for each.
+    """
+    async with world(tmp_path, start=False) as it:
+        run = it.service.checks.begin_sink("store")
+        await it.service.checks.close()
+        async with asyncio.timeout(5):
+            await run.done.wait()
+        assert run.stages == []

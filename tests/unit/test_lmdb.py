@@ -445,6 +445,11 @@ async def test_a_full_disk_at_start_is_no_damage(tmp_path: Path) -> None:
     await journal.close()
     journal = open_journal(tmp_path, forget=["gone"])
     assert journal.has_forgotten
+    assert kept(journal, "gone") is None
+    assert kept(journal, "other") == Checkpoint(offset=3)
+    await journal.close()
+    journal = open_journal(tmp_path, forget=["gone"])
+    assert journal.has_forgotten
     assert (kept(journal, "gone"), kept(journal, "other")) == (None, Checkpoint(offset=3))
     await journal.close()
 

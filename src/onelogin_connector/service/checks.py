@@ -18,6 +18,7 @@ from msgspec import structs
 from onelogin_connector.delivery import Delivery
 from onelogin_connector.errors import ConfigError, ConnectorError
 from onelogin_connector.onelogin.client import OneLogin
+from onelogin_connector.plural import counted
 from onelogin_connector.service import wanted as entered
 from onelogin_connector.service.check_run import Run, failing, first_failed, headline
 from onelogin_connector.service.delivering import sink_of
@@ -217,20 +218,16 @@ class Checks:
         task = asyncio.create_task(self._to_the_end(run, work), name=f"check {run.target}")
         self._tasks[task] = run.target
         task.add_done_callback(self._tasks.pop)
+        # also of one that is cancelled before its first step: somebody may wait for it
+        task.add_done_callback(lambda _: run.finish())
 
     async def _to_the_end(self, run: Run, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await work()
-        except asyncio.CancelledError:
-            run.finish()
-            raise
         except Exception:
             logger.exception("A check failed in a way nobody foresaw", extra={"action": "check_failed"})
             run.add(failing(_next(run), INTERNAL))
-        try:
-            await self._keep(run)
-        finally:
-            run.finish()
+        await self._keep(run)
 
     async def _keep(self, run: Run) -> None:
         """
@@ -324,8 +321,8 @@ class Checks:
         service = self._service
         tokens = len(service.tokens.hashes(name)) if name in service.settings.connectors else 0
         if tokens:
-            plural = "token is" if tokens == 1 else "tokens are"
-            yield Stage("Webhook", StageState.PASSED, f"{tokens} webhook {plural} accepted.")
+            accepted = counted(tokens, "webhook token is", "webhook tokens are")
+            yield Stage("Webhook", StageState.PASSED, f"{accepted} accepted.")
         elif name in service.pulls:
             text = "No webhook token was made, so events come by the API alone."
             yield Stage("Webhook", StageState.SKIPPED, text, OWN_MESSAGES[WEBHOOK_TOKEN][1])
