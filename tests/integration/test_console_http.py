@@ -5,7 +5,9 @@ The console over HTTP, as programs and browsers without script see it: roles, fo
 import csv
 import io
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 from threading import Event
 
@@ -300,7 +302,7 @@ async def test_files_may_be_kept_for_ever_and_nothing_else_is_served(world):
     async with world.client() as stranger:
         page = await stranger.get("/login")
         names = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
-        assert assets.address("console.css") in names
+        assert assets.address("console.js") in names
         for name in names:
             plain = await stranger.get(name, headers={"accept-encoding": "identity"})
             packed = await stranger.get(name, headers={"accept-encoding": "br, gzip;q=0.5"})
@@ -310,8 +312,41 @@ async def test_files_may_be_kept_for_ever_and_nothing_else_is_served(world):
             assert packed.headers["content-encoding"] == "gzip"
             assert "immutable" in plain.headers["cache-control"]
             assert plain.headers["x-content-type-options"] == "nosniff"
-        for wrong in ("console.css", "..%2fapp.py", "%2e%2e%2fapp.py", "vendor/htmx-2.0.11/LICENSE", ""):
+        for wrong in (
+            "console.js",
+            "console.css",
+            "..%2fapp.py",
+            "%2e%2e%2fapp.py",
+            "vendor/htmx-2.0.11/LICENSE",
+            "",
+        ):
             assert_problem(await stranger.get(f"/static/{wrong}"), 404)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/login", "/status", "/events", "/connectors/new", "/sinks/new?kind=http", "/access", "/no/such/page"],
+)
+async def test_the_policy_allows_the_styles_of_a_page_and_no_other(world, path):
+    """
+    Each sheet is named by its hash; a part that script asks for comes without any, and data may load nothing.
+    """
+    html = {"accept": "text/html"}
+    async with world.with_token(Role.ADMIN) as admin:
+        page = await admin.get(path, headers=html)
+        part = await admin.get(path, headers=html | {"hx-request": "true"})
+        data = await admin.get("/api/v1/status")
+    rules = dict(rule.split(" ", 1) for rule in page.headers["content-security-policy"].split("; "))
+    sheets = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
+    assert sheets
+    for sheet in sheets:
+        assert f"'sha256-{b64encode(sha256(sheet.encode()).digest()).decode()}'" in rules["style-src"].split()
+    assert all(source.startswith("'sha256-") for source in rules["style-src"].split())
+    assert rules["script-src"] == "'self'"
+    assert rules["default-src"] == "'none'"
+    assert "<style" not in part.text
+    assert len(part.text) < len(page.text) - sum(map(len, sheets))
+    assert "-src 'self'" not in data.headers["content-security-policy"]
 
 
 async def test_openapi_describes_every_address(world):

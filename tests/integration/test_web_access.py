@@ -145,6 +145,19 @@ async def test_every_answer_has_the_security_headers(world):
         assert "server" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("site", "severed"),
+    [("cross-site", True), ("same-site", True), (None, True), ("none", False), ("same-origin", False)],
+)
+async def test_who_comes_by_way_of_another_site_comes_without_its_window(world, site, severed):
+    """
+    What opened the window can no longer reach it; who typed the address does not wait for a window of another kind.
+    """
+    async with world.client(accept="text/html") as browser:
+        answer = await browser.get("/login", headers={"sec-fetch-site": site} if site else {})
+    assert answer.headers.get("cross-origin-opener-policy") == ("same-origin" if severed else None)
+
+
 @pytest.mark.parametrize("role", list(Role))
 async def test_each_endpoint_needs_its_role(world, role):
     """

@@ -21,7 +21,7 @@ from onelogin_connector.service import Service, build
 from onelogin_connector.service.folder import COMMAND, control_socket, make_way
 from onelogin_connector.web import metrics, numbers, openapi, sign_on
 from onelogin_connector.web.access import COOKIE, LOCAL, Access, Caller, Role
-from onelogin_connector.web.answers import SECURITY_HEADERS, HttpError, json, problem_of
+from onelogin_connector.web.answers import SECURITY_HEADERS, SEVERED, HttpError, json, problem_of
 from onelogin_connector.web.api import Api
 from onelogin_connector.web.console import access as access_pages
 from onelogin_connector.web.console import (
@@ -142,6 +142,8 @@ class Gate:
         )
         request = Request(scope, receive)
         request.state.console = self._console
+        by_itself = request.headers.get("sec-fetch-site") in ("none", "same-origin")
+        headers = SECURITY_HEADERS if by_itself else (*SECURITY_HEADERS, SEVERED)
         started = False
 
         async def guarded(message: Any) -> None:
@@ -149,9 +151,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 started = True
                 present = {name for name, _ in message["headers"]}
-                message["headers"] += [
-                    (name, value) for name, value in SECURITY_HEADERS if name not in present
-                ]
+                message["headers"] += [(name, value) for name, value in headers if name not in present]
             await send(message)
 
         try:

@@ -2,8 +2,8 @@
 What every page stands on: templates, navigation, the banner of alarms, flash messages, form tokens.
 
 Templates escape what they are given, always, and fail on a name that is not there. A page works without script;
-script only makes it livelier. There is no inline script and no inline style, which the content security policy
-would refuse.
+script only makes it livelier. There is no inline script, and no style but the sheets of ``assets``: the content
+security policy would refuse them.
 """
 
 import asyncio
@@ -48,6 +48,12 @@ LONGEST_GIVING_WAY_SECONDS = 0.1
 CONTENT = '<main id="main" tabindex="-1">'
 """Where a page's own content begins, in ``layout.html``; no text of others stands before it."""
 
+POLICY = (
+    "default-src 'none'; style-src {styles}; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""What a page may load and do."""
+
 Given = Mapping[str, Any]
 """What every template knows."""
 
@@ -91,6 +97,7 @@ class Console:
         self.access = access
         self.hosts = hosts
         self.assets = Assets()
+        self._policy = POLICY.format(styles=self.assets.style_sources)
         self._places = places
         self._templates = _environment(self.assets)
         self._rendering = ThreadPoolExecutor(1, "rendering")
@@ -113,6 +120,7 @@ class Console:
             "may": partial(_may, caller),
             "form_token": self.access.form_token(request.cookies.get(COOKIE, "")),
             "navigation": _grouped(place for place in self._places if _may(caller, place.role)),
+            "part": is_part(request),
             "path": request.url.path,
             "query": request.url.query,
             "alarms": self.service.alarms.standing() if caller else [],
@@ -159,12 +167,13 @@ class Console:
         """
         Return an answer of a page that is whole.
         """
-        return self.announced(given, _compressed(request, HTMLResponse(text, status)))
+        return self.finished(given, _compressed(request, HTMLResponse(text, status)))
 
-    def announced(self, given: Given, answer: Response) -> Response:
+    def finished(self, given: Given, answer: Response) -> Response:
         """
-        Let the message that this page shows be shown once.
+        Give an answer the headers of a page; the message that it shows is shown once.
         """
+        answer.headers["content-security-policy"] = self._policy
         if given["flash"] is not None:
             answer.delete_cookie(
                 FLASH_COOKIE, path="/", secure=self.hosts.secure, httponly=True, samesite="strict"
@@ -219,7 +228,7 @@ class Console:
         """
         Return the message for this page; a part of a page that refreshes itself leaves it to whole pages.
         """
-        if "hx-request" in request.headers and "hx-boosted" not in request.headers:
+        if is_part(request):
             return None
         content, _, proof = request.cookies.get(FLASH_COOKIE, "").partition(".")
         if not content or not self.access.is_own_form("flash " + content, proof):
@@ -251,7 +260,8 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     Answer with a page.
 
     Besides the values, a template knows: ``user`` (the caller) and ``may(role)``, ``form_token``, ``path`` and ``query`` of
-    the request, ``now`` (Unix seconds), ``age(moment)``, ``asset(name)``, and the filters of ``shown``.
+    the request, whether script asks for a ``part`` of the page, ``now`` (Unix seconds), ``age(moment)``, ``asset(name)``,
+    ``style(name)``, ``picture(name)``, and the filters of ``shown``.
     """
     return console_of(request).page(request, template, status, values)
 
@@ -280,7 +290,7 @@ def _environment(assets: Assets) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals["asset"] = assets.address
+    made.globals.update(asset=assets.address, style=assets.style, picture=assets.picture)
     for name in (
         "absolute",
         "machine",

@@ -1,7 +1,7 @@
 """
 A page that takes long is sent in two parts: its frame at once, its content when it is there.
 
-Most pages are whole within a moment and are sent so, with the status that fits. For the others a browser paints the
+What is whole within a moment is sent so, with the status that fits. For the others a browser gets ready and paints the
 navigation meanwhile, without any script. What goes wrong after that is told in the place of the content, with the
 status 200 that was sent already; so only a browser that goes to a page is answered in parts.
 """
@@ -18,8 +18,8 @@ from onelogin_connector.web.console.assets import accepts_gzip
 from onelogin_connector.web.console.base import CONTENT, Given, console_of
 from onelogin_connector.web.console.failing import explained
 
-FRAME_AFTER_SECONDS = 0.025
-"""A page that needs no more is painted as soon whole."""
+FRAME_AFTER_SECONDS = 0.01
+"""A page that needs no more is painted as soon whole, and has the status that fits."""
 
 READING = '<p class="reading" role="status">Reading …</p>'
 """Hidden by style as soon as something follows it."""
@@ -60,7 +60,7 @@ async def in_parts(request: Request, template: str, text: Callable[[Given], Awai
     answer.headers["vary"] = "accept-encoding"
     if accepts_gzip(request):
         answer.headers["content-encoding"] = "gzip"
-    return console.announced(given, answer)
+    return console.finished(given, answer)
 
 
 def _is_visit(request: Request) -> bool:
