@@ -3,8 +3,8 @@ How long until a browser paints each page of the console, with ten million event
 
 Chromium, without a window, on the same cores as the program; needs ``chromium`` or ``google-chrome`` on the path, and
 stops by name where neither is. *First* are visits in new windows, with nothing in the browser's cache and a process of their
-own, opened when the window before is gone; *again* are visits that come by way of another page. Before both, each page is visited once after the start. The
-baseline is the sign-in page of the same program in the same browser, which reads nothing.
+own, opened when the window before is gone; *again* are visits that come by way of another page. Before both, each page is
+visited once after the start. The baseline is the sign-in page of the same program in the same browser, which reads nothing.
 """
 
 import os
