@@ -121,7 +121,7 @@ def accepts_gzip(request: Request) -> bool:
 
 
 def _texts(folder: Path, pattern: str) -> dict[str, str]:
-    return {path.name: path.read_text() for path in sorted(folder.glob(pattern))}
+    return {path.name: path.read_text("utf-8") for path in sorted(folder.glob(pattern))}
 
 
 def _hashed(name: str, body: bytes) -> str:
