@@ -342,8 +342,9 @@ def test_a_day_down_with_a_growing_backlog(kind, fault, total, tmp_path):
         world = world_of(kind, journal=journal)
         stock = events(total)
         world.fail(seconds=DAY, **fault)
-        taken = 0
+        taken = starts = 0
         while world.now < NOW + DAY - 4_000:
+            starts += 1
             due = int((world.now - NOW) * total / DAY) + 1
             await world.take_in(stock[taken:due])
             taken = due
@@ -351,8 +352,10 @@ def test_a_day_down_with_a_growing_backlog(kind, fault, total, tmp_path):
         await world.take_in(stock[taken:])
         assert not world.accepted()
         assert world.delivery.lag().events == total
-        tries = len(world.api.calls)
-        assert tries < DAY / 40, "it hammers a destination that is down"
+        assert len(world.api.calls) <= len(world.waits) + starts, "it tries again without a wait"
+        # from half a second on they double to a minute, less up to a half: seven of each start are under half a minute
+        short = [wait for wait in world.waits if wait < 30]
+        assert len(short) <= 7 * starts, "it hammers a destination that is down"
         await world.deliver()
         world.judge()
         assert world.now < NOW + DAY + 700, "the backlog waits although the destination is back"
