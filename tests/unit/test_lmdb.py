@@ -392,16 +392,21 @@ FULL_DISK = """
 """
 
 
-def test_a_full_disk_is_an_error_and_no_loss(tmp_path: Path) -> None:
-    """When the file cannot grow, appends fail as Unavailable; with room again everything goes on."""
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FULL_DISK), str(tmp_path / "j")],
+def in_a_process(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a script whose limits must not be those of the tests."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(folder)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
         cwd=Path(__file__).parents[2],
     )
+
+
+def test_a_full_disk_is_an_error_and_no_loss(tmp_path: Path) -> None:
+    """When the file cannot grow, appends fail as Unavailable; with room again everything goes on."""
+    run = in_a_process(FULL_DISK, tmp_path / "j")
     assert run.stdout == "ok\n", run.stderr
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
@@ -431,14 +436,7 @@ async def test_a_full_disk_at_start_is_no_damage(tmp_path: Path) -> None:
     for sink in ("gone", "other"):
         await journal.advance(sink, Checkpoint(offset=3), at_once=True)
     await journal.close()
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(READ_ONLY_START), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=Path(__file__).parents[2],
-    )
+    run = in_a_process(READ_ONLY_START, tmp_path)
     assert run.stdout == "ok\n", run.stderr
     journal = open_journal(tmp_path)
     assert kept(journal, "gone") == Checkpoint(offset=3)

@@ -33,8 +33,9 @@ SECURITY_HEADERS = (
 
 SEVERED = (b"cross-origin-opener-policy", b"same-origin")
 """
-Takes the window from whoever opened it. The browser changes to a new process for that, some 50 ms after the answer, so
-only those get it who may have come by way of another site; from then on their window is ours alone.
+Takes the window from whoever opened it. The browser changes its process for that, once it has the answer, which takes some
+50 ms; so only those get it who may have come by way of another site. Who types the address into a window that another site
+opened does not: browsers that let it keep its opener then are not kept from it.
 """
 
 
