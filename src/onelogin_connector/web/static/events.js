@@ -6,6 +6,7 @@ const EVERY_MS = 2000;
 const LONGEST_WAIT_MS = 30000;
 
 const button = document.getElementById("live");
+const list = document.getElementById("list");
 const rows = document.getElementById("rows");
 const said = document.getElementById("arriving");
 
@@ -32,6 +33,10 @@ if (button && rows && !new URLSearchParams(location.search).has("before")) {
     const fresh = [...came.rows].filter((row) => !document.getElementById(row.id));
     for (const row of fresh) row.classList.add("fresh");
     rows.prepend(...fresh);
+    if (fresh.length) {
+      list.hidden = false;
+      document.getElementById("nothing")?.remove();
+    }
     while (rows.rows.length > MOST_ROWS) rows.rows[rows.rows.length - 1].remove();
     return fresh.length;
   };
