@@ -49,9 +49,9 @@ class World:
         headers = {"authorization": f"Bearer {token}", "accept": "text/html"}
         return httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080", headers=headers)
 
-    def sweep(self, hour, listed, *, settled=True, connector="acme"):
-        swept = Swept(connector, hour, 2, settled, listed, (hour + 2) * 3_600.0, True)
-        self.service.store.set_hours([swept])
+    def sweep(self, hour, listed, *, settled=True, sweeps=2, in_hour=None, connector="acme"):
+        at = (hour + 2 if in_hour is None else in_hour) * 3_600.0
+        self.service.store.set_hours([Swept(connector, hour, sweeps, settled, listed, at, True)])
 
     async def drained(self):
         async with asyncio.timeout(20):
@@ -123,6 +123,21 @@ async def test_a_gap_is_named_and_filled(tmp_path):
         twin = (await browser.get("/api/v1/completeness/overview?connector=acme")).json()
         assert twin["connectors"][0]["gaps"] == []
         assert "hours_filled" in [deed.action for deed in world.service.state.deeds(limit=20)]
+
+
+async def test_an_hour_is_late_only_when_a_second_listing_could_have_agreed(tmp_path):
+    """
+    What was reached for the first time after a day just now is pending; with a second listing, or without one for hours, late.
+    """
+    async with opened(tmp_path) as world, world.browser(Role.VIEWER) as browser:
+        old = world.hour - 30
+        world.sweep(old, 0, settled=False, sweeps=1, in_hour=world.hour)
+        world.sweep(old + 1, 0, settled=False, sweeps=2, in_hour=world.hour)
+        world.sweep(old + 2, 0, settled=False, sweeps=1, in_hour=world.hour - 3)
+        twin = (await browser.get("/api/v1/completeness/overview?connector=acme")).json()["connectors"][0]
+        tones = {each["hour"]: each["tone"] for _, day in twin["days"] for each in day if each}
+        assert [tones[text_of((old + n) * 3_600)] for n in range(3)] == ["pending", "late", "late"]
+        assert "2 hours are not settled more than a day after their end" in twin["answer"]
 
 
 async def test_programs_fill_by_json(tmp_path):

@@ -164,7 +164,6 @@ def _hours(
 
 
 def _hour(hour: int, figures: HourFigures | None, fill: Fill | None, *, present: int, has_api: bool) -> Hour:
-    age = present - hour
     verdict = figures.verdict if figures else "nothing held, not checked"
     tone, mark = "inactive", "–"
     if not has_api and (figures is None or not figures.sweeps):
@@ -174,12 +173,23 @@ def _hour(hour: int, figures: HourFigures | None, fill: Fill | None, *, present:
     elif verdict == MISSING:
         tone, mark = "error", "✕"
     elif verdict == NOT_SETTLED:
-        tone, mark = ("late", "!") if age > LATE_HOURS else ("pending", "…")
-    elif age <= NEW_HOURS:
+        tone, mark = ("late", "!") if figures and _is_late(figures, present) else ("pending", "…")
+    elif present - hour <= NEW_HOURS:
         tone, mark, verdict = "pending", "·", "too new to be checked"
     is_open = fill is not None and fill.is_open
     fillable = has_api and not is_open and tone != "ok"
     return Hour(_text(hour), tone, mark, verdict, figures, fill, fillable)
+
+
+def _is_late(figures: HourFigures, present: int) -> bool:
+    """
+    Tell whether an hour that is not settled should be by now.
+
+    One that was reached for the first time after a day, as on a connector's first or after an outage, has nothing to be
+    compared with before its second listing, which comes within the hour.
+    """
+    just_reached = figures.sweeps == 1 and (figures.swept_at or 0.0) // HOUR_SECONDS >= present - 1
+    return present - figures.hour > LATE_HOURS and not just_reached
 
 
 def _answer(hours: list[Hour], *, has_api: bool) -> str:
