@@ -28,6 +28,7 @@ from onelogin_connector.store import Swept
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import access_of, main_app
 from passwords import QUICK
+from patience import until
 
 pytestmark = pytest.mark.anyio
 
@@ -54,14 +55,11 @@ class World:
         self.service.store.set_hours([swept])
 
     async def drained(self):
-        async with asyncio.timeout(20):
-            while self.service.deliveries["store"].checkpoint.offset < self.service.journal.last_offset:
-                await asyncio.sleep(0.02)
+        store, journal = self.service.deliveries["store"], self.service.journal
+        await until(lambda: store.checkpoint.offset == journal.last_offset)
 
     async def filled(self, connector="acme"):
-        async with asyncio.timeout(20):
-            while any(fill.is_open for fill in self.service.fills.of(connector).values()):
-                await asyncio.sleep(0.02)
+        await until(lambda: not any(fill.is_open for fill in self.service.fills.of(connector).values()))
         return self.service.fills.of(connector)
 
 
@@ -117,6 +115,7 @@ async def test_a_gap_is_named_and_filled(tmp_path):
         done = (await world.filled())[world.hour - 5]
         assert done.state is FillState.DONE
         assert done.new == done.listed >= 3
+        await world.drained()
         page = (await browser.get("/completeness")).text
         assert "hour misses" not in page
         assert f"{done.new} were missing" in page
@@ -273,5 +272,6 @@ async def test_not_everything_can_wait_at_once_and_the_end_comes_at_once():
     with pytest.raises(ConfigError, match="More than"):
         fills.ask("other", [1])
     await asyncio.sleep(0)
-    async with asyncio.timeout(1):
-        await fills.close()
+    closing = asyncio.create_task(fills.close())
+    await until(closing.done, seconds=1)
+    await closing
