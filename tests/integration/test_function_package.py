@@ -136,7 +136,7 @@ async def test_it_runs_where_nothing_else_is_installed(package, python, tmp_path
                 capture_output=True,
                 cwd=tmp_path,
                 env=environment,
-                timeout=60,
+                timeout=100,
                 check=False,
             )
     assert done.returncode == 0, done.stderr.decode()
