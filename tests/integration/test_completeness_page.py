@@ -33,6 +33,8 @@ from patience import until
 pytestmark = pytest.mark.anyio
 
 HOUR_US = 3_600_000_000
+NOW = 1_790_000_000.0
+"""In the days before, nothing happens close to the ends of the hours looked at: what does is listed with both hours."""
 
 
 class World:
@@ -69,7 +71,7 @@ async def opened(tmp_path):
     Build a service with a connector that has an API credential, and one that has none.
     """
     async with AsyncExitStack() as stack:
-        account = Account(Company(3), calls_per_hour=100_000)
+        account = Account(Company(3), calls_per_hour=100_000, clock=lambda: NOW)
         url = await stack.enter_async_context(serving(Api(account), bind()))
         path = tmp_path / "settings.toml"
         path.write_text(
@@ -77,7 +79,7 @@ async def opened(tmp_path):
             'client_secret = { env = "SECRET" }\napi_budget_share = 1.0\n[connectors.pushed]\n'
         )
         settings = load(path, {"SECRET": CLIENT_SECRET}, data_dir=tmp_path / "data", folder=tmp_path)
-        service = build(settings, hasher=QUICK)
+        service = build(settings, clock=lambda: NOW, hasher=QUICK)
         stack.push_async_callback(service.stop)
         await service.start(only_store=True)
         yield World(service)
