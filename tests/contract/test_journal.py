@@ -17,6 +17,7 @@ from onelogin_connector.journal.blobs.lease import take
 from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.simulator.azure.blobs import BlobService
 from onelogin_connector.testing.journal import MemoryJournal
+from patience import PATIENCE_SECONDS
 from tests.blob_account import blob_container
 
 pytestmark = pytest.mark.anyio
@@ -187,11 +188,11 @@ async def test_unreadable_times_do_not_double(journal: Journal) -> None:
 async def test_wait_wakes_up(journal: Journal) -> None:
     """A reader that waits is woken by an append, and told when nothing came."""
     assert not await journal.wait(Offset(0), 0.01)
-    waiting = asyncio.create_task(journal.wait(Offset(0), 10))
+    waiting = asyncio.create_task(journal.wait(Offset(0), PATIENCE_SECONDS))
     await asyncio.sleep(0)
     await journal.append([event(1)])
     assert await waiting
-    assert await journal.wait(Offset(0), 10)
+    assert await journal.wait(Offset(0), PATIENCE_SECONDS)
 
 
 async def test_checkpoints_are_copies(journal: Journal) -> None:

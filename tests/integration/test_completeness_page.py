@@ -28,10 +28,13 @@ from onelogin_connector.store import Swept
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import access_of, main_app
 from passwords import QUICK
+from patience import until
 
 pytestmark = pytest.mark.anyio
 
 HOUR_US = 3_600_000_000
+NOW = 1_790_000_000.0
+"""In the days before, nothing happens close to the ends of the hours looked at: what does is listed with both hours."""
 
 
 class World:
@@ -54,14 +57,11 @@ class World:
         self.service.store.set_hours([Swept(connector, hour, sweeps, settled, listed, at, True)])
 
     async def drained(self):
-        async with asyncio.timeout(20):
-            while self.service.deliveries["store"].checkpoint.offset < self.service.journal.last_offset:
-                await asyncio.sleep(0.02)
+        store, journal = self.service.deliveries["store"], self.service.journal
+        await until(lambda: store.checkpoint.offset == journal.last_offset)
 
     async def filled(self, connector="acme"):
-        async with asyncio.timeout(20):
-            while any(fill.is_open for fill in self.service.fills.of(connector).values()):
-                await asyncio.sleep(0.02)
+        await until(lambda: not any(fill.is_open for fill in self.service.fills.of(connector).values()))
         return self.service.fills.of(connector)
 
 
@@ -71,7 +71,7 @@ async def opened(tmp_path):
     Build a service with a connector that has an API credential, and one that has none.
     """
     async with AsyncExitStack() as stack:
-        account = Account(Company(3), calls_per_hour=100_000)
+        account = Account(Company(3), calls_per_hour=100_000, clock=lambda: NOW)
         url = await stack.enter_async_context(serving(Api(account), bind()))
         path = tmp_path / "settings.toml"
         path.write_text(
@@ -79,7 +79,7 @@ async def opened(tmp_path):
             'client_secret = { env = "SECRET" }\napi_budget_share = 1.0\n[connectors.pushed]\n'
         )
         settings = load(path, {"SECRET": CLIENT_SECRET}, data_dir=tmp_path / "data", folder=tmp_path)
-        service = build(settings, hasher=QUICK)
+        service = build(settings, clock=lambda: NOW, hasher=QUICK)
         stack.push_async_callback(service.stop)
         await service.start(only_store=True)
         yield World(service)
@@ -117,6 +117,7 @@ async def test_a_gap_is_named_and_filled(tmp_path):
         done = (await world.filled())[world.hour - 5]
         assert done.state is FillState.DONE
         assert done.new == done.listed >= 3
+        await world.drained()
         page = (await browser.get("/completeness")).text
         assert "hour misses" not in page
         assert f"{done.new} were missing" in page
@@ -288,5 +289,6 @@ async def test_not_everything_can_wait_at_once_and_the_end_comes_at_once():
     with pytest.raises(ConfigError, match="More than"):
         fills.ask("other", [1])
     await asyncio.sleep(0)
-    async with asyncio.timeout(1):
-        await fills.close()
+    closing = asyncio.create_task(fills.close())
+    await until(closing.done, seconds=1)
+    await closing

@@ -24,6 +24,7 @@ from onelogin_connector.simulator.trouble import Fault, Trouble
 from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import access_of, main_app
 from passwords import QUICK
+from patience import until
 
 pytestmark = pytest.mark.anyio
 
@@ -91,10 +92,8 @@ class World:
             "poll_seconds": 5,
         } | changes
 
-    async def until(self, ready, seconds=20.0):
-        async with asyncio.timeout(seconds):
-            while not ready():
-                await asyncio.sleep(0.02)
+    async def until(self, ready):
+        await until(ready, tell=self.service.status)
 
 
 @asynccontextmanager
@@ -185,13 +184,12 @@ async def test_it_is_there_after_a_restart(tmp_path):
     account = Account(Company(3), calls_per_hour=100_000)
     async with world(tmp_path, account=account) as it, it.client() as client:
         for name in ("one", "two"):
-            assert (
-                await client.post("/api/v1/connectors", json=it.wanted(name=name, description="d"))
-            ).status_code == 201
+            wanted = it.wanted(name=name, description="d")
+            assert (await client.post("/api/v1/connectors", json=wanted)).status_code == 201
+            # whoever asks first collects the account; the other one would wait for minutes
+            await it.until(it.service.state.polls.of("one").load)
         await it.service.connectors.stop("two", actor="test")
-        poller = it.service.pulls["one"].poller
-        await it.until(lambda: poller.watermark_us)
-        mark, url = poller.watermark_us, it.url
+        mark, url = it.service.state.polls.of("one").load().watermark_us, it.url
     async with world(tmp_path, account=account, start=False) as it, it.client() as client:
         shown = {each["id"]: each for each in (await client.get("/api/v1/connectors")).json()}
         assert list(shown) == ["fixed", "one", "two"]
@@ -510,16 +508,23 @@ async def test_stages_appear_one_after_another(tmp_path):
     """
     While a slow account is tested the stages that are done can be seen, and the rest are named as to come.
     """
-    async with world(tmp_path, start=False) as it, it.client() as client:
-        it.account.faults.add(Fault(trouble=Trouble.SLOW, path="/auth/oauth2", wait_seconds=0.5))
+    answering = asyncio.Event()
+    account = Account(Company(3), calls_per_hour=100_000, sleep=lambda _: answering.wait())
+    async with world(tmp_path, start=False, account=account) as it, it.client() as client:
+        account.faults.add(Fault(trouble=Trouble.SLOW, path="/auth/oauth2"))
         made = await client.post("/api/v1/connectors", json=it.wanted())
         assert made.json()["check"]["running"]
         run = it.service.checks.running("acme-production")
         assert run is it.service.checks.begin("acme-production"), "one at a time"
-        seen = [len(stages) async for stages in run.growing()]
+        seen = []
+        async for stages in run.growing():
+            seen.append(len(stages))
+            if len(stages) == 2:  # configuration and network: the next one waits for the account
+                answering.set()
         assert seen == sorted(seen)
         assert len(set(seen)) > 3
         async with it.browser() as browser:
+            answering.clear()
             await client.put("/api/v1/connectors/acme-production", json=it.wanted())
             part = await browser.post(
                 "/connectors/acme-production/check",
@@ -528,11 +533,10 @@ async def test_stages_appear_one_after_another(tmp_path):
             )
             asks = re.search(r'hx-get="(/connectors/checks/[^"]+)"', part.text)[1]
             assert "to come" in part.text
-            for _ in range(200):
-                part = await browser.get(asks)
-                if "hx-get" not in part.text:
-                    break
+            answering.set()
+            while "hx-get" in part.text:
                 await asyncio.sleep(0.02)
+                part = await browser.get(asks)
             assert "Connection successful" in part.text
 
 
@@ -540,9 +544,20 @@ async def test_a_check_that_takes_too_long_ends(tmp_path, monkeypatch):
     """
     A host that does not answer is named as the stage that waited; the check ends all the same.
     """
-    monkeypatch.setattr("onelogin_connector.service.checks.CHECK_SECONDS", 0.2)
-    async with world(tmp_path, start=False) as it, it.client() as client:
-        it.account.faults.add(Fault(trouble=Trouble.SLOW, path="/auth/oauth2", wait_seconds=5))
+    # shorter than any single call may take, so that it is the check's own time that is over
+    monkeypatch.setattr("onelogin_connector.service.checks.CHECK_SECONDS", 20.0)
+    loop = asyncio.get_running_loop()
+    real, ahead = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: real() + ahead)
+
+    async def silent(_):
+        nonlocal ahead
+        ahead = 20.0
+        await asyncio.Event().wait()
+
+    account = Account(Company(3), calls_per_hour=100_000, sleep=silent)
+    async with world(tmp_path, start=False, account=account) as it, it.client() as client:
+        account.faults.add(Fault(trouble=Trouble.SLOW, path="/auth/oauth2"))
         tried = (await client.post("/api/v1/connectors/test", json=it.wanted())).json()
         assert tried["headline"] == "Authentication Stage: The check was not done in time."
         assert [stage["state"] for stage in tried["stages"]] == ["passed", "passed", "failed"]

@@ -33,6 +33,7 @@ from onelogin_connector.state import State
 from onelogin_connector.status import State as Stand
 from onelogin_connector.web.access import Role
 from passwords import QUICK
+from patience import until
 
 pytestmark = pytest.mark.anyio
 
@@ -639,6 +640,7 @@ async def test_figures_of_sinks_survive_a_restart(tmp_path):
     async with azure() as cloud:
         async with world(tmp_path) as it, it.client() as client:
             await client.post("/api/v1/sinks", json=legacy(cloud.url))
+            await it.until(lambda: it.service.collecting._resumed)
             it.service.collecting.look()
             await give(it, "one", "two", "three")
             await it.until(lambda: len(cloud.notes()) == 3)
@@ -683,6 +685,5 @@ async def test_who_waits_for_a_check_that_never_began_is_told_its_end(tmp_path):
     async with world(tmp_path, start=False) as it:
         run = it.service.checks.begin_sink("store")
         await it.service.checks.close()
-        async with asyncio.timeout(5):
-            await run.done.wait()
+        await until(run.done.is_set, seconds=5)
         assert run.stages == []

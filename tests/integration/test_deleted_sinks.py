@@ -17,11 +17,12 @@ from onelogin_connector.config import load
 from onelogin_connector.errors import ConfigError, Unavailable
 from onelogin_connector.journal.base import Checkpoint, NewDeadLetter
 from onelogin_connector.journal.tables import LmdbTables
-from onelogin_connector.service import build
+from onelogin_connector.service import build, upkeep
 from onelogin_connector.service.sink_wanted import WantedSink
 from onelogin_connector.simulator.azure.subscription import LEGACY_ID
 from onelogin_connector.state import Flow
 from onelogin_connector.state.sinks import SinkState
+from patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -333,6 +334,7 @@ async def test_a_new_sink_does_not_begin_in_what_is_pruned_meanwhile(tmp_path, m
     """
     Pruning waits while one is made: what was held when its beginning was chosen, it gets, and it is owed nothing.
     """
+    monkeypatch.setattr(upkeep, "ROUND_SECONDS", 3_600.0)  # days ahead, its own round would prune before
     async with azure() as cloud, world(tmp_path) as it:
         await give(it, "one")
         await give(it, "two")
@@ -342,12 +344,12 @@ async def test_a_new_sink_does_not_begin_in_what_is_pruned_meanwhile(tmp_path, m
 
         def slowly(*values, **options):
             reached.set()
-            go.wait(20)
+            go.wait(PATIENCE_SECONDS)
             return save_part(*values, **options)
 
         monkeypatch.setattr(it.service.state, "save_part", slowly)
         making = asyncio.create_task(it.service.sinks.save(None, convert(legacy(cloud.url), WantedSink)))
-        await asyncio.to_thread(reached.wait, 20)
+        assert await asyncio.to_thread(reached.wait, PATIENCE_SECONDS)
         pruning = asyncio.create_task(it.service.upkeep._prune_journal())
         await asyncio.wait({pruning}, timeout=0.3)
         it.clock.ahead = 0.0  # the workspace takes nothing from another day

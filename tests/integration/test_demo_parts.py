@@ -15,6 +15,7 @@ from onelogin_connector.config.writing import export
 from onelogin_connector.service import azure_demo, build
 from onelogin_connector.service.demo import Demo
 from onelogin_connector.testing import entry
+from patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -95,7 +96,7 @@ async def test_a_store_that_holds_events_loses_none(tmp_path):
         await service.import_file(
             io.BytesIO(line), "default", accept_duplicates=False, progress=lambda *_: None
         )
-        await service.settle(10)
+        await service.settle(PATIENCE_SECONDS)
     finally:
         await service.stop()
     shutil.rmtree(tmp_path / "data" / "journal")

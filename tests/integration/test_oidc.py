@@ -19,6 +19,7 @@ from onelogin_connector.web.app import access_of, main_app
 from onelogin_connector.web.oidc import KEYS_SECONDS, METADATA_SECONDS, PENDING_SECONDS
 from onelogin_connector.web.sign_on import BACK, BEGIN, SSO_COOKIE
 from passwords import QUICK
+from patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +75,7 @@ class World:
         """
         start = await browser.get(BEGIN)
         assert start.status_code == 303, start.text
-        async with httpx2.AsyncClient() as direct:
+        async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as direct:
             answer = await direct.get(start.headers["location"])
         assert answer.status_code == 303, answer.text
         return answer.headers["location"]

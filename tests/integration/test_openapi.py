@@ -31,6 +31,7 @@ from onelogin_connector.web.access import Role
 from onelogin_connector.web.app import ENTRIES, access_of, main_app
 from onelogin_connector.web.console.routes import Act, Fields
 from passwords import QUICK
+from patience import PATIENCE_SECONDS
 
 PASSWORD = "a long enough password"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -65,11 +66,11 @@ class Served:
     def __exit__(self, *_):
         self.run(self._stack.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_SECONDS)
         self._loop.close()
 
     def run(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
 
     async def _open(self):
         environ = {"ONELOGIN_CONNECTOR_ADMIN_PASSWORD": PASSWORD}
@@ -93,7 +94,7 @@ def served(tmp_path_factory):
     """
     with Served(tmp_path_factory.mktemp("openapi")) as found:
         headers = found.headers(Role.ADMIN)
-        with httpx2.Client(base_url=found.url, headers=headers, timeout=30) as client:
+        with httpx2.Client(base_url=found.url, headers=headers, timeout=PATIENCE_SECONDS) as client:
             made = client.post(
                 "/api/v1/sinks",
                 json={
@@ -122,9 +123,11 @@ def document(served):
     """
     Return what the program says of its API.
     """
-    return httpx2.get(f"{served.url}/api/v1/openapi.json", headers=served.headers(Role.VIEWER)).json()
+    headers = served.headers(Role.VIEWER)
+    return httpx2.get(f"{served.url}/api/v1/openapi.json", headers=headers, timeout=PATIENCE_SECONDS).json()
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("role", EXAMPLES, ids=str)
 def test_requests_by_the_document(served, document, role):
     """
@@ -173,7 +176,7 @@ def _called(operation, url, headers, examples):
     )
     @given(cases)
     def call(case):
-        response = case.call(base_url=url, headers=headers, timeout=30, allow_redirects=False)
+        response = case.call(base_url=url, headers=headers, timeout=PATIENCE_SECONDS, allow_redirects=False)
         statuses[response.status_code] += 1
         case.validate_response(response, checks=CHECKS, headers=headers)
 
@@ -211,7 +214,7 @@ def session(served):
     Sign a browser in, and return it with the token of its forms.
     """
     own = {"accept": "text/html", "sec-fetch-site": "same-origin"}
-    with httpx2.Client(base_url=served.url, headers=own, timeout=60) as client:
+    with httpx2.Client(base_url=served.url, headers=own, timeout=PATIENCE_SECONDS) as client:
         # by a link: the admin's password may have been changed by what was called before
         client.get(f"/login/{served.run(asyncio.to_thread(served.access.link_token))}")
         yield client, re.search(r'name="form" value="(\w+)"', client.get("/sinks/new").text)[1]

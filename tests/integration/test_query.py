@@ -3,8 +3,8 @@ Queries by people: what they may reach, how long they may run, and what they are
 """
 
 from resource import RUSAGE_SELF, getrusage
-from threading import Event, Thread
-from time import monotonic
+from threading import Event, Thread, Timer
+from time import process_time
 
 import pytest
 
@@ -14,6 +14,7 @@ from onelogin_connector.errors import QueryError
 from onelogin_connector.onelogin import event_types
 from onelogin_connector.store import Store
 from onelogin_connector.store.guard import Guard
+from patience import PATIENCE_SECONDS, wait_until
 
 RUNAWAY = (
     "range a from 1 to 100000 step 1 | extend k = 1 | join kind=inner (range b from 1 to 100000 step 1 | extend k = 1) on k"
@@ -285,7 +286,26 @@ def test_right_queries_are_not_taken_for_mistakes(store, text):
     assert store.query(text).columns
 
 
-def test_a_runaway_is_stopped_and_inserts_go_on(store):
+@pytest.fixture
+def happened(monkeypatch):
+    """
+    Let no query be stopped, although its time is over, before something has happened beside it; gives what says so.
+
+    What a test does within a query's time takes longer than that on a busy machine.
+    """
+    happened = Event()
+
+    class Late(Timer):
+        def run(self):
+            if not self.finished.wait(self.interval):
+                happened.wait(PATIENCE_SECONDS)
+                self.function()
+
+    monkeypatch.setattr("onelogin_connector.store.analyst.Timer", Late)
+    return happened
+
+
+def test_a_runaway_is_stopped_and_inserts_go_on(store, happened):
     """
     A query that would run for days ends at its timeout; meanwhile events come in, and afterwards queries run.
     """
@@ -304,26 +324,30 @@ def test_a_runaway_is_stopped_and_inserts_go_on(store):
         inserted += 1
         fields = webhook(1000 + inserted, "12:00:00", 5)
         store.insert([record(100 + inserted, fields)], EPOCH)
+        if inserted > 5:
+            happened.set()
     runaway.join()
     assert refused.is_set()
     assert inserted > 5
     assert store.query("OneLogin | count").rows == [(before + inserted,)]
 
 
-def test_a_second_query_waits_its_turn_and_no_longer(store):
+def test_a_second_query_waits_its_turn_and_no_longer(store, happened):
     """
     While one query runs another one waits, and is told when its time is over.
     """
-    started = monotonic()
+    found = []
     runaway = Thread(target=refusal, args=(store, RUNAWAY), kwargs={"timeout_seconds": 2})
+    second = Thread(target=lambda: found.append(store.query("OneLogin | count", timeout_seconds=100).rows))
     runaway.start()
-    while not store._analyst._turn.locked():
-        pass
+    wait_until(store._analyst._turn.locked, every_seconds=0.01)
     with pytest.raises(QueryError, match="Another query"):
         store.query("OneLogin | count", timeout_seconds=0.2)
-    assert store.query("OneLogin | count", timeout_seconds=10).rows
-    assert monotonic() - started < 8
+    second.start()
+    happened.set()
     runaway.join()
+    wait_until(lambda: found, seconds=6)
+    second.join()
 
 
 def test_memory_is_bounded_and_the_store_survives(store):
@@ -364,10 +388,11 @@ def test_little_cannot_become_endless(store, text):
     What a few letters would blow up is refused at once, before memory or time is spent on it.
     """
     before = memory_peak()
-    started = monotonic()
+    began = process_time()  # of all threads, and not of what else the machine does
     error = refusal(store, text)
-    assert monotonic() - started < 8
+    assert process_time() - began < 8
     assert memory_peak() - before < 1_500_000_000
+    assert "stopped" not in error.message
     assert "cannot be run as it is written" not in error.message
 
 
@@ -422,6 +447,7 @@ def test_bytes_are_cut_too(store):
     assert 0 < len(result.rows) < 3000
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("limit", [None, 10**18])
 def test_all_rows_are_bounded_too(store, limit):
     """
@@ -429,7 +455,9 @@ def test_all_rows_are_bounded_too(store, limit):
     """
     rows = "range a from 1 to 3000 step 1 | extend k = 1"
     result = store.query(
-        f"{rows} | join kind=inner (range b from 1 to 3000 step 1 | extend k = 1) on k", limit=limit
+        f"{rows} | join kind=inner (range b from 1 to 3000 step 1 | extend k = 1) on k",
+        limit=limit,
+        timeout_seconds=300,
     )
     assert result.truncated
     assert 100_000 < len(result.rows) < 2_000_000
