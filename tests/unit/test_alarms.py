@@ -291,7 +291,9 @@ def test_a_receiver_has_fifteen_seconds_for_its_answer(tmp_path, seconds, taken)
     """
 
     async def slowly(request):
-        assert set(request.extensions["timeout"].values()) == {None}, "a part of the call has a limit of its own"
+        assert set(request.extensions["timeout"].values()) == {None}, (
+            "a part of the call has a limit of its own"
+        )
         await asyncio.sleep(seconds)
         return httpx2.Response(200)
 
