@@ -29,6 +29,8 @@ NOW = 1_795_200_000.0
 POISON = "poison-7f3a"
 SPIN_SECONDS = 0.0002
 """Real time between two looks: sinks encode in threads."""
+GRACE_SECONDS = 600.0
+"""Real time for a stop: one that cuts a call off because this machine is slow would send its events twice."""
 
 
 def events(count: int, *, poisoned: Iterable[int] = (), seed: int = 1, at: float = NOW) -> list[Event]:
@@ -70,7 +72,7 @@ class World:
         self.subscription = Subscription(clock=self.clock, sleep=self.sleep, **azure)
         self.api = Api(self.subscription)
         self.journal = journal or MemoryJournal()
-        self.options = options or Options(grace_seconds=1.0)
+        self.options = options or Options(grace_seconds=GRACE_SECONDS)
         self.waits: list[float] = []
         """What the loop waited, in order."""
         self.states: list[tuple[float, str, str]] = []
@@ -79,6 +81,8 @@ class World:
         self.meanwhile: Callable[[], None] | None = None
         """Called whenever time passes."""
         self.is_poisonous = False
+        self._until: float | None = None
+        """The moment at which the loop is held, so that it does not run on before it is stopped."""
         self._make = make
         self.delivery = self._begun()
 
@@ -94,8 +98,11 @@ class World:
         await asyncio.sleep(0)
 
     async def _wait(self, seconds: float) -> None:
+        self._look()
         self.waits.append(seconds)
         await self.sleep(seconds)
+        if self._until is not None and self.now >= self._until:
+            await asyncio.Event().wait()
 
     def _begun(self) -> Delivery:
         return Delivery(
@@ -127,10 +134,11 @@ class World:
         self.sent += batch
         await self.journal.append(batch)
 
-    async def deliver(self, *, until: float | None = None, real_seconds: float = 30.0) -> None:
+    async def deliver(self, *, until: float | None = None, real_seconds: float = 300.0) -> None:
         """
-        Run the loop until nothing is left, or until a moment.
+        Run the loop until nothing is left, or until the wait that ends at a moment or after it.
         """
+        self._until = until
         running = asyncio.create_task(self.delivery.run())
         try:
             async with asyncio.timeout(real_seconds):
@@ -143,6 +151,7 @@ class World:
             await self.delivery.stop()
             with suppress(asyncio.CancelledError):
                 await running
+        self._until = None
         self.delivery = self._begun()
 
     async def crash(self, ticks: int) -> None:

@@ -31,7 +31,7 @@ from onelogin_connector.sinks.data_collector import DataCollector
 from onelogin_connector.sinks.data_collector import Settings as CollectorSettings
 from onelogin_connector.sinks.logs_ingestion import LogsIngestion
 from onelogin_connector.sinks.logs_ingestion import Settings as IngestionSettings
-from tests.simulation.azure_world import NOW, World, events
+from tests.simulation.azure_world import GRACE_SECONDS, NOW, World, events
 
 URL = HttpUrl("http://127.0.0.1:9")
 DAY = 86_400.0
@@ -418,7 +418,7 @@ def test_any_history_of_faults_ends_well(kind, steps, token_seconds):
     """Whatever fails, in whatever order, also with crashes between: all is accepted or dead, and doubled only in doubt."""
 
     async def story() -> None:
-        world = world_of(kind, token_seconds=token_seconds, options=Options(grace_seconds=0.5))
+        world = world_of(kind, token_seconds=token_seconds, options=Options(grace_seconds=GRACE_SECONDS))
         world.poison()
         stock, crashed = iter(events(400, poisoned=range(5, 400, 9))), False
         for step in steps:

@@ -5,10 +5,12 @@ Alarms stand until they are cleared, and a receiver hears of each raise and each
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
+import httpx2
 import pytest
 
 from onelogin_connector.config import AlarmOptions
@@ -19,6 +21,7 @@ from onelogin_connector.service.notices import ATTEMPTS_BEFORE_ALARM, GRACE_SECO
 from onelogin_connector.setting import Secret
 from onelogin_connector.state import State
 from passwords import QUICK
+from tests.loops import in_jumps
 
 pytestmark = pytest.mark.anyio
 
@@ -88,11 +91,18 @@ class World:
             console_url="https://console.example",
             clock=self.clock,
             sleep=self._sleep,
+            send_seconds=100.0,  # this machine may be busy; no test is about a receiver that is
         )
 
     async def _sleep(self, seconds: float) -> None:
         self.rests.append(seconds)
         await asyncio.sleep(0.005)
+
+    def is_noted(self, name: str) -> bool:
+        """
+        Tell whether the state knows what the receiver's latest answer was.
+        """
+        return self.state.history.told_alarms().get(name, {}).get("taken", True)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -128,7 +138,7 @@ async def until(condition) -> None:
     """
     Wait until something holds.
     """
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -268,9 +278,37 @@ async def test_an_end_between_a_notice_and_its_answer(world, receiver, stands):
             if stands:
                 world.alarms.raise_("disk", "full", "")
             world.clock.now += GRACE_SECONDS + 1
-            await until(lambda: len(receiver[0].took) == 2)
-            await asyncio.sleep(0.05)
+            await until(lambda: len(receiver[0].took) == 2 and world.is_noted("disk"))
+            world.rests.clear()
+            await until(lambda: len(world.rests) > 2)  # had it more to tell, it would not rest
     assert [each["event"] for each in receiver[0].took] == ["raised", "raised" if stands else "cleared"]
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(14, True), (16, False)])
+def test_a_receiver_has_fifteen_seconds_for_its_answer(tmp_path, seconds, taken):
+    """
+    One that thinks for long is not told the same again, and one that never answers holds up no other notice for ever.
+    """
+
+    async def slowly(request):
+        assert set(request.extensions["timeout"].values()) == {None}, (
+            "a part of the call has a limit of its own"
+        )
+        await asyncio.sleep(seconds)
+        return httpx2.Response(200)
+
+    world = World(tmp_path, 1)
+    world.notices = Notices(
+        AlarmOptions(webhook=Secret("http://127.0.0.1:1")),
+        world.state.history,
+        world.alarms,
+        reach=SimpleNamespace(transport=lambda **_: httpx2.MockTransport(slowly)),
+        console_url="",
+        clock=world.clock,
+    )
+    with nullcontext() if taken else pytest.raises(Unavailable, match="did not answer in time"):
+        in_jumps(world.notices.try_out())
+    world.state.close()
 
 
 async def test_private_hosts_are_refused_unless_allowed(world, receiver):
@@ -342,6 +380,6 @@ async def test_without_a_receiver_nothing_is_kept(tmp_path):
     """
     world = World(tmp_path, 0, webhook=None)
     world.alarms.raise_("disk", "full", "")
-    await asyncio.wait_for(world.notices.run(), 1)
+    await asyncio.wait_for(world.notices.run(), 60)
     assert not world.notices._waiting
     world.state.close()

@@ -29,7 +29,9 @@ def test_how_long_ago_is_read(text, seconds):
     """
     A number with a unit counts back from now.
     """
-    assert moment(text) == pytest.approx(time.time() - seconds, abs=5)
+    before = time.time()
+    found = moment(text)
+    assert before - seconds <= found <= time.time() - seconds
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7", "2026-13-01", "-7d", "٧d x"])

@@ -7,7 +7,6 @@ import gzip
 import json
 import logging
 import ssl
-import time
 import traceback
 import tracemalloc
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from onelogin_connector.onelogin.budget import Budget
 from onelogin_connector.onelogin.client import EVENTS, OneLogin
 from onelogin_connector.onelogin.wire import MOST_BODY_BYTES
 from onelogin_connector.setting import Secret
+from tests.loops import undisturbed
 from unit.answering import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, SECRETS, granted
 
 GOOD_TOKEN = json.dumps(granted()["json"]).encode()
@@ -118,7 +118,7 @@ def test_a_good_host_is_read():
     The server of these tests can be read when it answers well, so that the refusals below mean something.
     """
     host = Host()
-    assert asyncio.run(ask(host)).records == [b'{"id":1}']
+    assert undisturbed(ask(host)).records == [b'{"id":1}']
     assert len(host.heard) == 2
 
 
@@ -137,7 +137,7 @@ async def silence(writer):
     """
     Take the request and say nothing.
     """
-    await asyncio.sleep(5)
+    await asyncio.Event().wait()
 
 
 async def endless_headers(writer):
@@ -201,10 +201,15 @@ def test_replies_that_are_none(path, given, meaning):
     """
     Slow, endless, packed to burst, broken off, or no HTTP at all: a known error, soon, and in little memory.
     """
+
+    async def story():
+        started = asyncio.get_running_loop().time()
+        error = await ask(Host(**{path: given}), total_seconds=5 if "larger" in meaning else SOON_SECONDS)
+        return error, asyncio.get_running_loop().time() - started
+
     tracemalloc.start()
-    started = time.monotonic()
-    error = asyncio.run(ask(Host(**{path: given}), total_seconds=5 if "larger" in meaning else SOON_SECONDS))
-    seconds, (_, peak) = time.monotonic() - started, tracemalloc.get_traced_memory()
+    error, seconds = undisturbed(story())
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert type(error) is Unavailable
     assert meaning in error.message
@@ -231,7 +236,7 @@ def test_no_redirect_is_followed(status, path):
                 assert len(host.heard) == (1 if path == "token" else 2)
         return other.heard
 
-    assert asyncio.run(story()) == []
+    assert undisturbed(story()) == []
 
 
 def test_links_are_not_followed():
@@ -253,7 +258,7 @@ def test_links_are_not_followed():
                 await client.close()
         return other.heard, host.heard
 
-    elsewhere, here = asyncio.run(story())
+    elsewhere, here = undisturbed(story())
     assert elsewhere == []
     assert b"after_cursor=c " in here[-1]
 
@@ -272,7 +277,7 @@ def test_no_cookie_is_kept():
                 await client.events(since_us=1, until_us=2_000_000)
             await client.close()
 
-    asyncio.run(story())
+    undisturbed(story())
     assert len(host.heard) == 4
     assert not [head for head in host.heard if b"cookie" in head.lower()]
 
@@ -311,7 +316,7 @@ def test_certificates_are_verified(self_signed):
     A host that cannot prove who it is hears nothing, not even on this machine.
     """
     host = Host()
-    error = asyncio.run(ask(host, self_signed))
+    error = undisturbed(ask(host, self_signed))
     assert type(error) is Unavailable
     assert "could not prove who it is" in error.message
     assert "self-signed certificate" in error.message
@@ -332,7 +337,7 @@ def test_nobody_listens():
         await client.close()
         return client, caught.value
 
-    client, error = asyncio.run(story())
+    client, error = undisturbed(story())
     assert "127.0.0.1" in error.message
     assert client.calls == {("/auth/oauth2/v2/token", 0): 1}
 
@@ -350,7 +355,7 @@ def test_this_machine_is_never_reached_by_a_proxy(monkeypatch):
             page = await ask(Host())
         return page, proxy.heard
 
-    page, heard = asyncio.run(story())
+    page, heard = undisturbed(story())
     assert page.records
     assert heard == []
 
@@ -378,7 +383,7 @@ def test_other_hosts_are_reached_by_the_proxy(monkeypatch):
     async def collect():
         return [each async for each in story()]
 
-    (refused, heard), (direct, later) = asyncio.run(collect())
+    (refused, heard), (direct, later) = undisturbed(collect())
     assert "proxy refused" in refused.message
     assert "prox-y-pass-word" not in repr(refused) + str(refused)
     assert heard[0].startswith(b"CONNECT acme.onelogin.com:443 ")
@@ -472,7 +477,7 @@ def test_any_bytes_end_in_our_own_errors(drawn):
     """
     path, given_bytes = drawn
     host = Host(**{path: given_bytes})
-    found = asyncio.run(ask(host, total_seconds=0.2))
+    found = undisturbed(ask(host, total_seconds=0.2))
     if isinstance(found, ConnectorError):
         assert type(found) is not ConnectorError
         shown = "".join(traceback.format_exception(found))
@@ -514,7 +519,7 @@ def test_the_library_logs_no_secret(caplog):
     Even with every logger wide open, the lines of a session hold no credential and no token.
     """
     caplog.set_level(logging.DEBUG)
-    asyncio.run(ask(Host()))
-    asyncio.run(ask(Host(events=answer(b"{}", status=b"500 Internal Server Error"))))
+    undisturbed(ask(Host()))
+    undisturbed(ask(Host(events=answer(b"{}", status=b"500 Internal Server Error"))))
     assert EVENTS in caplog.text
     assert not [secret for secret in SECRETS if secret in caplog.text]

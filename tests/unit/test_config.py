@@ -782,7 +782,7 @@ def test_what_is_written_reads_back(value):
     assert tomllib.loads(f"x = {toml_value(value)}")["x"] == value
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.sampled_from(["", "web", "journal", "log", "connectors", "connectors.a", "sinks", "sinks.store"]),
     st.one_of(

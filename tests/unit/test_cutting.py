@@ -70,7 +70,8 @@ def test_work_grows_with_the_length_and_no_faster(part):
         cut(text, 1, most=50_000)
         return time.process_time() - start
 
-    assert seconds(1 << 20) < max(12 * seconds(1 << 18), 1.0)
+    # one measurement may fall together with other work of the machine; what grows faster is over it every time
+    assert any(seconds(1 << 20) < max(12 * seconds(1 << 18), 1.0) for _ in range(5))
 
 
 def test_only_what_is_bracketed_from_end_to_end_is_delimited():

@@ -73,7 +73,7 @@ class SlowDisk:
             yield txn
             if write:
                 self.began.set()
-                assert self.may_end.wait(10)
+                assert self.may_end.wait(60)
                 if self.is_broken:
                     raise OSError(5, "Input/output error")
 
@@ -99,7 +99,7 @@ async def test_a_checkpoint_needs_no_append(tmp_path: Path) -> None:
     """Without traffic a checkpoint gets a group of its own soon."""
     journal = open_journal(tmp_path)
     await journal.advance("store", Checkpoint(offset=7))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while kept(journal, "store") is None:
             await asyncio.sleep(0.01)
     assert kept(journal, "store") == Checkpoint(offset=7)
@@ -124,7 +124,7 @@ async def test_a_checkpoint_that_moves_during_a_commit_is_written(tmp_path: Path
     disk = SlowDisk(journal)
     await journal.advance("store", Checkpoint(offset=1))
     append = asyncio.create_task(journal.append([event(1)]))
-    await asyncio.to_thread(disk.began.wait, 10)
+    assert await asyncio.to_thread(disk.began.wait, 60)
     await journal.advance("store", Checkpoint(offset=2))
     disk.may_end.set()
     await append
@@ -163,11 +163,12 @@ async def test_who_is_cancelled_during_a_commit_leaves_what_the_disk_has(tmp_pat
         asyncio.create_task(journal.advance("store", Checkpoint(offset=6), [letter])),
         asyncio.create_task(journal.forget("gone")),
     ]
-    await asyncio.to_thread(disk.began.wait, 10)
+    assert await asyncio.to_thread(disk.began.wait, 60)
     for _ in range(times):
         for task in moving:
             task.cancel()
-        await asyncio.wait(moving, timeout=0.05)
+        for _ in range(20):  # the cancelling goes through; nothing else can happen, since the disk is held
+            await asyncio.sleep(0)
     assert [task.done() for task in moving] == [times > 1] * 2
     disk.may_end.set()
     await asyncio.gather(*moving, return_exceptions=True)
@@ -184,7 +185,7 @@ async def test_a_sink_that_moves_while_it_is_forgotten_stops_nobody(tmp_path: Pa
     journal = open_journal(tmp_path)
     disk = SlowDisk(journal)
     forgetting = asyncio.create_task(journal.forget("gone"))
-    await asyncio.to_thread(disk.began.wait, 10)
+    assert await asyncio.to_thread(disk.began.wait, 60)
     await journal.advance("gone", Checkpoint(offset=7))
     disk.may_end.set()
     await forgetting
@@ -291,25 +292,25 @@ async def test_who_prepares_waits_while_a_group_is_decided(
 
     def slowly(self: Intake, records: Any, dead: Any) -> Any:
         began.set()
-        assert may_end.wait(10)
+        assert may_end.wait(60)
         if poisoned:
             raise ZeroDivisionError("poison")
         return admit(self, records, dead)
 
     monkeypatch.setattr(Intake, "admit", slowly)
     journal = open_journal(tmp_path)
-    await asyncio.wait_for(journal.turn(), 1)
+    await asyncio.wait_for(journal.turn(), 60)
     append = asyncio.create_task(journal.append([event(1)]))
-    await asyncio.to_thread(began.wait, 10)
+    assert await asyncio.to_thread(began.wait, 60)
     turns = [asyncio.create_task(journal.turn()) for _ in range(5)]
     turns[0].cancel()  # a sender that went away meanwhile
     await asyncio.sleep(0.05)
     assert [turn.done() for turn in turns] == [True, False, False, False, False]
     may_end.set()
-    await asyncio.wait_for(asyncio.gather(*turns[1:]), 5)
+    await asyncio.wait_for(asyncio.gather(*turns[1:]), 60)
     with pytest.raises(ZeroDivisionError) if poisoned else nullcontext():
         await append
-    await asyncio.wait_for(journal.turn(), 1)
+    await asyncio.wait_for(journal.turn(), 60)
     await journal.close()
 
 
@@ -325,7 +326,7 @@ async def test_turns_never_hang(tmp_path: Path) -> None:
             await journal.append([event(1_000 * number + step)])
 
     try:
-        await asyncio.wait_for(asyncio.gather(*map(sender, range(16))), 60)
+        await asyncio.wait_for(asyncio.gather(*map(sender, range(16))), 300)
     finally:
         sys.setswitchinterval(before)
     assert journal.last_offset == 640
@@ -339,13 +340,21 @@ async def test_pressure_is_told_when_it_begins_and_when_it_ends(tmp_path: Path) 
     for number in range(5):
         await journal.append([event(number)])
     assert told == []
+    disk = SlowDisk(journal)
     for first in (100, 200, 300):  # the first of each is committed alone, and the others gather behind it
-        await asyncio.gather(*(journal.append([event(first + number)]) for number in range(60)))
-    assert told[0] is True
+        disk.began.clear()
+        disk.may_end.clear()
+        alone = asyncio.create_task(journal.append([event(first)]))
+        assert await asyncio.to_thread(disk.began.wait, 60)
+        others = [asyncio.create_task(journal.append([event(first + number)])) for number in range(1, 60)]
+        async with asyncio.timeout(60):
+            while journal._writer._queue.qsize() < len(others):
+                await asyncio.sleep(0.001)
+        disk.may_end.set()
+        await asyncio.gather(alone, *others)
     for number in range(5):
         await journal.append([event(400 + number)])
-    assert told[-1] is False
-    assert told == [bool(place % 2 == 0) for place in range(len(told))]
+    assert told == [True, False] * 3
     await journal.close()
 
 
@@ -398,7 +407,7 @@ def in_a_process(script: str, folder: Path) -> "subprocess.CompletedProcess[str]
         [sys.executable, "-c", textwrap.dedent(script), str(folder)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         cwd=Path(__file__).parents[2],
     )
@@ -689,7 +698,7 @@ def test_crashes_lose_and_double_nothing(tmp_path: Path) -> None:
             [sys.executable, "-m", "tests.simulation.crashes", str(tmp_path / seed), seed, str(rounds)],
             capture_output=True,
             text=True,
-            timeout=170,
+            timeout=280,
             check=False,
             cwd=Path(__file__).parents[2],
             env={**os.environ, "PYTHONPATH": "src"},
@@ -735,7 +744,7 @@ async def test_a_truncated_file_is_no_crash(tmp_path: Path, share: float) -> Non
         [sys.executable, "-c", code, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         cwd=Path(__file__).parents[2],
     )

@@ -97,7 +97,9 @@ class World:
             "sentinel",
             LogsIngestion(SETTINGS, clock=self.clock, transport=Wire(self.api)),
             self.journal,
-            options=Options(grace_seconds=5),
+            options=Options(
+                grace_seconds=600
+            ),  # an order to stop cuts nothing off, however slow this machine is
             clock=self.clock,
             sleep=self.sleep,
         )

@@ -12,6 +12,7 @@ from onelogin_connector.sources.polling import sweeps, tail
 from onelogin_connector.sources.polling.listing import next_span_us
 from onelogin_connector.status import State
 from onelogin_connector.testing import MemoryJournal
+from tests.loops import in_jumps
 from unit.keeping import KeepingJournal
 from unit.polling_world import (
     BEGIN,
@@ -624,7 +625,7 @@ def test_stopping_wakes_a_resting_poller():
         await running
         assert asyncio.get_running_loop().time() - began < 0.5
 
-    run(story())
+    in_jumps(story())
     assert world.poller.status.state is State.STOPPED
     assert account.calls == 1
 

@@ -4,6 +4,7 @@ import pytest
 
 from onelogin_connector.errors import Busy, ConfigError, HourPruned, Unauthorized, Unavailable
 from onelogin_connector.event import Way
+from tests.loops import in_jumps
 from unit.keeping import KeepingJournal
 from unit.polling_world import BEGIN, DAY, HOUR, MINUTE, SECOND, Account, Driven, Killed, outage
 
@@ -249,7 +250,7 @@ def test_a_stop_ends_it_in_its_own_words():
         with pytest.raises(Unavailable, match="stopping"):
             await asyncio.wait_for(running, 1)
 
-    run(story())
+    in_jumps(story())
 
 
 def test_a_new_id_reopens_a_settled_hour():

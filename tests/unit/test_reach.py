@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from onelogin_connector.reach import NotPublicError, Reach, is_public
+from tests.loops import undisturbed
 
 INSIDE = [
     "127.0.0.1", "127.255.255.254", "10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
@@ -111,7 +112,7 @@ def test_the_connection_goes_to_the_address_that_was_looked_at():
             server.close()
             await server.wait_closed()
 
-    asyncio.run(story())
+    undisturbed(story())
     assert asked == ["pretend.example.com"] * 2
 
 

@@ -439,7 +439,7 @@ def test_a_locked_file_is_unavailable_not_a_crash(state, tmp_path):
     state.note("ann", "work")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_text_is_data(state, name, text):
     """

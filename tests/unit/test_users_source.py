@@ -237,7 +237,7 @@ def test_run_lists_until_stopped(store, clock):
     async def scenario():
         source = UsersSource("acme", account, store, refresh_seconds=900, clock=clock, sleep=sleep)
         running = asyncio.create_task(source.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while source.last_refresh is None or rests[-1] != 900:
                 await asyncio.sleep(0.01)
             await source.stop()

@@ -92,7 +92,7 @@ def test_twenty_thousand_hostile_bodies(caplog):
                 assert journal.buried[0].body == hostile.body
         return statuses
 
-    statuses = asyncio.run(asyncio.wait_for(story(), 90))
+    statuses = asyncio.run(story())
     assert statuses[200] > 5_000
     assert statuses[400] > 3_000
     assert statuses[413] > 10

@@ -72,6 +72,7 @@ class Notices:
         console_url: str,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+        send_seconds: float = SEND_SECONDS,
     ) -> None:
         """
         Begin to listen, if there is a receiver.
@@ -79,9 +80,11 @@ class Notices:
         Args:
             reach: Which hosts may be told.
             console_url: Where people find the console; empty where nobody said.
+            send_seconds: How long the receiver may take for its answer.
         """
         self._options, self._history, self._alarms, self._reach = options, history, alarms, reach
         self._console_url, self._clock, self._sleep = console_url, clock, sleep
+        self._send_seconds = send_seconds
         self._waiting: deque[Notice] = deque(maxlen=MOST_WAITING)
         self._told: dict[str, dict[str, Any]] = {}
         self._perhaps_told: dict[str, dict[str, Any]] = {}
@@ -238,7 +241,7 @@ class Notices:
         if self._client is None:
             self._client = self._connected()
         try:
-            async with asyncio.timeout(SEND_SECONDS):
+            async with asyncio.timeout(self._send_seconds):
                 answer = await self._client.post(address.geturl(), content=content, headers=headers)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
             raise _trouble(error, self.host) from None  # the library's text may hold the address
@@ -283,6 +286,7 @@ class Notices:
             transport=self._reach.transport(verify=verify, limits=limits),
             trust_env=False,
             follow_redirects=False,
+            timeout=None,  # each call as a whole has a limit; the library's own five seconds would come before it
             headers={"user-agent": f"onelogin-connector/{__version__}"},
         )
 
