@@ -9,7 +9,7 @@ import re
 
 from playwright.sync_api import Page, Route, expect
 
-from browser.waiting import reload_until
+from browser.waiting import PATIENCE_MS, reload_until
 
 
 def test_a_connector_that_works_is_active(page: Page):
@@ -18,7 +18,8 @@ def test_a_connector_that_works_is_active(page: Page):
     """
     page.goto("/status")
     row = page.locator("#connector-acme")
-    expect(row.get_by_text("Active", exact=True)).to_be_visible()
+    # the API is not answered before the whole history was told
+    expect(row.get_by_text("Active", exact=True)).to_be_visible(timeout=2 * PATIENCE_MS)
     page.reload()
     sources = page.locator("tbody", has=row).locator("tr.part")
     expect(sources).to_have_count(2)
