@@ -208,7 +208,7 @@ class Image:
         if words[0] == "install" and os.getuid() != 0:
             words = [word for word in words if not re.match("--(owner|group)=", word)]
         subprocess.run(
-            words, cwd=self.inside("."), env=self.surroundings(), check=True, capture_output=True, timeout=100
+            words, cwd=self.inside("."), env=self.surroundings(), check=True, capture_output=True, timeout=250
         )
 
     def _link(self, python: str, lock: Path) -> None:

@@ -28,9 +28,10 @@ EVENTS = "/api/1/events"
 PATIENCE_SECONDS, DOWN_SECONDS = 60.0, 180.0
 TICK_SECONDS, STEP_SECONDS = 0.001, 5.0
 """Real time between two steps of the clock, and how far it goes with each: five thousand times as fast at most."""
-STALL_SECONDS = 90.0
+STALL_SECONDS = 240.0
 """So long, in real time, may the clock stand before the program is taken to be stuck."""
-QUIET_SECONDS = 1.0
+REQUEST_SECONDS = 120.0
+"""So long, in real time, may an answer take."""
 
 
 class Call(Struct, frozen=True):
@@ -120,11 +121,10 @@ class Telling:
             others = [group.create_task(each) for each in (self._send(until), self._revive())]
             await self._move(until)
             others[1].cancel()
-        calls, quiet_since = -1, time.monotonic()
-        while time.monotonic() < quiet_since + QUIET_SECONDS:
-            if calls != len(self.told.calls):
-                calls, quiet_since = len(self.told.calls), time.monotonic()
-            await asyncio.sleep(0.02)
+        deadline = time.monotonic() + STALL_SECONDS
+        while self._clock.resting_until <= until:  # at work, or about to be
+            assert time.monotonic() < deadline, "it does not come to rest:\n" + self._program.log()[-3_000:]
+            await asyncio.sleep(TICK_SECONDS)
 
     async def _move(self, until: float) -> None:
         moved = time.monotonic()
@@ -149,7 +149,7 @@ class Telling:
         return min(polling, self._sent_at + PATIENCE_SECONDS)
 
     async def _send(self, until: float) -> None:
-        async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False) as client:
             for request in self._requests:
                 due = request.at_us / 1e6
                 if due > until:

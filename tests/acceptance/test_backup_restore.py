@@ -49,7 +49,7 @@ def test_a_backup_brings_everything_back(program):
     assert busy.returncode == 1
     assert "process" in busy.stderr
     token = program.token
-    program.stop()
+    program.drained().stop()
     refused = program.call("restore", str(backup))
     assert refused.returncode == 1
     assert "--force" in refused.stderr
@@ -69,6 +69,7 @@ def test_a_backup_brings_everything_back(program):
     assert program.status()["alarms"] == []
     program.stop()
     assert program.call("restore", str(folder), "--force").returncode == 0
+    program.drained()
     assert users(program) == list(range(50))
 
 

@@ -22,10 +22,13 @@ import httpx2
 import pytest
 import yaml
 
+from patience import PATIENCE_SECONDS
 from ports import free_port
+from stopwatch import Stopwatch
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 60.0  # an idle machine needs two; a test must not fail for a busy one
+RETRIES = 3
+"""So many checks in a row have to fail until Docker calls a container unhealthy, unless the image says otherwise."""
 
 
 def _beside() -> ModuleType:
@@ -40,6 +43,8 @@ def _beside() -> ModuleType:
     spec.loader.exec_module(module)
     return module
 
+
+pytestmark = pytest.mark.timeout(900)  # the image is made within the first test that needs it
 
 dockerfile = _beside()
 STEPS = dockerfile.read((ROOT / "Dockerfile").read_text())
@@ -79,7 +84,7 @@ def running(image) -> Iterator[tuple[object, int]]:
             image.command, stdout=out, stderr=out, env={"ONELOGIN_CONNECTOR_PORT": str(port)}
         )
     try:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while "Data folder" not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -180,7 +185,15 @@ def test_container_starts_and_is_healthy(running):
         timeout=30,
     )
     assert answer.status_code == 200
-    assert image.start(image.health).wait(timeout=30) == 0
+    assert is_healthy(image)
+
+
+def is_healthy(image) -> bool:
+    """
+    Check as Docker does: a check has seconds, which a busy machine may exceed once.
+    """
+    retries = int(image.health_options.get("retries", RETRIES))
+    return any(image.start(image.health).wait(timeout=PATIENCE_SECONDS) == 0 for _ in range(retries))
 
 
 def test_container_listens_on_every_address(running):
@@ -203,7 +216,7 @@ def test_sign_in_link_is_in_the_data_folder(running):
     assert link not in log
     assert "sign-in-link" in log
     with httpx2.Client(follow_redirects=False) as client:
-        answer = client.get(link, headers={"host": f"localhost:{port}"}, timeout=30)
+        answer = client.get(link, headers={"host": f"localhost:{port}"}, timeout=PATIENCE_SECONDS)
     assert answer.status_code < 400
 
 
@@ -229,12 +242,12 @@ def test_health_check_sees_a_service_that_hangs(running):
     limit = float(image.health_options["timeout"].rstrip("s"))
     os.kill(pid, signal.SIGSTOP)
     try:
-        began = time.monotonic()
-        assert image.start(image.health, stderr=subprocess.DEVNULL).wait(timeout=60) != 0
-        assert time.monotonic() - began < limit + 10  # the limit, and a slow machine's start of Python
+        with Stopwatch() as watch:
+            assert image.start(image.health, stderr=subprocess.DEVNULL).wait(timeout=PATIENCE_SECONDS) != 0
+        assert watch.seconds < limit + 10  # the limit, and a slow machine's start of Python
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert image.start(image.health).wait(timeout=30) == 0
+    assert is_healthy(image)
 
 
 def test_container_stops_at_sigterm(image):
@@ -251,16 +264,18 @@ def test_container_stops_at_sigterm(image):
         stderr=subprocess.DEVNULL,
         env={"ONELOGIN_CONNECTOR_PORT": "0", "ONELOGIN_CONNECTOR_DATA_DIR": str(data)},
     )
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not (data / "sign-in-link").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.terminate()
-    assert process.wait(timeout=20) == 0
+    with Stopwatch() as watch:
+        process.terminate()
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0
+    assert watch.seconds < 20
     # with nothing running, the check says no at once instead of opening the folder itself
     health = image.start(image.health, stderr=subprocess.PIPE, env={"ONELOGIN_CONNECTOR_DATA_DIR": str(data)})
-    said = health.communicate(timeout=30)[1].decode()
+    said = health.communicate(timeout=PATIENCE_SECONDS)[1].decode()
     assert health.returncode == 1
     assert "No service runs" in said
 

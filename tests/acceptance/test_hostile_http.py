@@ -8,9 +8,10 @@ import socket
 import httpx2
 
 from integration.certificate import certificate
+from patience import PATIENCE_SECONDS
 
 
-def raw(port: int, data: bytes, *, seconds: float = 10.0) -> bytes:
+def raw(port: int, data: bytes, *, seconds: float = PATIENCE_SECONDS) -> bytes:
     """
     Send bytes as they are; returns what comes back until the server closes.
     """
@@ -69,7 +70,7 @@ def test_hostile_requests_are_refused_one_by_one(program):
                 assert problem["status"] == status, name
                 assert problem["detail"], name
                 assert problem["action"], name
-    assert httpx2.get(f"{program.url}/healthz").status_code == 200
+    assert httpx2.get(f"{program.url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
     assert "Traceback" not in program.log()
 
 
@@ -103,7 +104,8 @@ def test_unfinished_handshakes_do_not_stop_intake(program):
             line.sendall(b"\x16\x03\x01\x02\x00")
         body = b'[{"uuid": "00000000-0000-4000-8000-000000000001", "event_type_id": 5}]'
         headers = {"authorization": f"Bearer {program.token}"}
-        answer = httpx2.post(f"{program.url}/webhook/default", content=body, headers=headers, verify=False)
+        url = f"{program.url}/webhook/default"
+        answer = httpx2.post(url, content=body, headers=headers, verify=False, timeout=PATIENCE_SECONDS)
         assert answer.json()["new"] == 1
         code, seconds = program.stop()
         assert (code, seconds < 10) == (0, True)
@@ -120,7 +122,8 @@ def test_a_foreign_name_gets_nothing(program):
     program.start()
     for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80"):
         for path in ("/", "/login", "/metrics", "/api/v1/status"):
-            answer = httpx2.get(f"{program.url}{path}", headers={"host": host})
+            url = f"{program.url}{path}"
+            answer = httpx2.get(url, headers={"host": host}, timeout=PATIENCE_SECONDS)
             assert answer.status_code == 421, path
             assert answer.headers["content-type"] == "application/problem+json"
 
@@ -137,4 +140,4 @@ def test_a_body_that_never_ends_is_cut_off(program):
     chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
     found = raw(program.port, head + chunk * 200)
     assert not found or found.startswith(b"HTTP/1.1 413")
-    assert httpx2.get(f"{program.url}/healthz").status_code == 200
+    assert httpx2.get(f"{program.url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200

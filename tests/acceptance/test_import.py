@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_SECONDS
+
 PROGRAM = [sys.executable, "-m", "onelogin_connector"]
 EVENTS = "\n".join(
     json.dumps({"uuid": f"u{n}", "event_type_id": 8, "event_timestamp": "2026-09-20 10:00:00 UTC"})
@@ -49,7 +51,7 @@ def new_of(process: "subprocess.Popen[bytes]", sent: bytes | None = None) -> lis
     """
     Return how many new events each file brought.
     """
-    out, said = process.communicate(sent, timeout=60)
+    out, said = process.communicate(sent, timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, said.decode()
     return [result["new"] for result in json.loads(out)]
 
@@ -91,7 +93,7 @@ def test_an_interrupt_ends_the_wait_for_a_pipe(tmp_path):
             writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_SECONDS)
     os.close(writer)
     assert process.returncode == 130
     assert not list((tmp_path / "tmp").iterdir())
@@ -109,7 +111,7 @@ def test_what_is_no_file_is_said_before_anything_is_imported(tmp_path):
         (tmp_path / "no", "no file"),
     ):
         process = started(tmp_path, str(good), str(name))
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 1
         assert words in said.decode()
         assert str(name) in said.decode()

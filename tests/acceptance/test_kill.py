@@ -7,7 +7,10 @@ import json
 import random
 from collections import Counter
 
+import pytest
+
 ROUNDS = 20
+LEAST_ACKNOWLEDGED = 1_000
 LANES = 8
 
 
@@ -81,6 +84,7 @@ class Sender:
         await asyncio.gather(*lanes)
 
 
+@pytest.mark.timeout(900)
 def test_killed_under_load_many_times(program):
     """
     Twenty kills at random moments: every acknowledged event is in the store, none twice, none made up.
@@ -88,13 +92,16 @@ def test_killed_under_load_many_times(program):
     chance = random.Random(7)
     program.start()
     sender = Sender(program.token)
-    for _ in range(ROUNDS):
+    rounds = 0
+    # where the disk is slow, so many kills leave too little that was acknowledged to be missed
+    while rounds < ROUNDS or len(sender.acknowledged) <= LEAST_ACKNOWLEDGED:
+        rounds += 1
         asyncio.run(sender.until_killed(program.port, program.process.kill, chance.uniform(0.02, 0.6)))
         program.kill()
         program.start()
     program.drained()
     found = Counter(row["uuid_g"] for row in program.rows("OneLogin_CL | project uuid_g"))
-    assert len(sender.acknowledged) > 1_000
+    assert len(sender.acknowledged) > LEAST_ACKNOWLEDGED
     assert sender.acknowledged - set(found) == set()
     assert [name for name, times in found.items() if times > 1] == []
     everything = {

@@ -23,7 +23,7 @@ from onelogin_connector.simulator.webhooks import Faults, Webhooks, requests
 
 TOKEN = "a-token-of-twenty-four-characters"
 HOURS = 27
-LIMIT_SECONDS = 200.0  # most of it is the minute until hours are listed again
+LIMIT_SECONDS = 400.0  # most of it is the minute until hours are listed again
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def settings(folder, url, start_us, *, token=TOKEN):
     """
 
 
-def wait_until(happened, program, *, seconds=60.0):
+def wait_until(happened, program, *, seconds=180.0):
     """
     Wait for something, for a while.
     """
@@ -86,7 +86,7 @@ def send(program, company, since_us, until_us, faults):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1_200)
 def test_what_webhooks_lose_is_repaired_through_two_kills(program):
     """
     G3, G4: webhooks lost, repeated and swapped, an API that is late, two kills: every event once, the figures right.
@@ -199,9 +199,11 @@ def test_a_dead_credential_is_said_and_survived(program):
         api.account.faults.clear()
         program.start(settings=given)
         wait_until(lambda: state()["state"] == "ok" and state()["last_poll"], program)
-        numbers = {
-            int(row["event_id_s"])
-            for row in program.drained().rows("OneLogin_CL | where event_id_s != '' | project event_id_s")
-        }
-    expected = {each.id for each in api.account.listing.whole(start_us + 1_000_000, now_us - 60_000_000)}
-    assert expected <= numbers
+        expected = {each.id for each in api.account.listing.whole(start_us + 1_000_000, now_us - 60_000_000)}
+
+        def numbers():
+            rows = program.rows("OneLogin_CL | where event_id_s != '' | project event_id_s")
+            return {int(row["event_id_s"]) for row in rows}
+
+        # the first window that was read to its end need not have come to the present
+        wait_until(lambda: expected <= numbers(), program)

@@ -26,7 +26,7 @@ from acceptance.promises import (
     content,
     late_us,
 )
-from acceptance.telling import TOKEN, Telling
+from acceptance.telling import REQUEST_SECONDS, TOKEN, Telling
 from onelogin_connector.simulator.company import HOUR_US, Company
 from onelogin_connector.simulator.credential import CLIENT_ID, CLIENT_SECRET
 from onelogin_connector.simulator.listing import Delay
@@ -98,7 +98,7 @@ async def forge(telling, clock):
     body = encode(
         [{"uuid": FORGED, "event_timestamp": f"{text(START_US + HOUR_US // 2)} UTC", "event_type_id": 5}]
     )
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False) as client:
         assert await telling.post(client, body) == 200
 
 
@@ -154,7 +154,7 @@ def micros(text):
     return round(datetime.fromisoformat(text).timestamp() * 1e6)
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 
 def test_the_story_is_as_hard_as_it_is_meant_to_be(told):

@@ -12,9 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import httpx2
 import pytest
+
+from patience import PATIENCE_SECONDS
 
 
 def test_the_first_lines_lead_in(program):
@@ -28,12 +31,12 @@ def test_the_first_lines_lead_in(program):
     assert kept.stat().st_mode & 0o777 == 0o600
     link = kept.read_text().strip()
     assert link not in program.greeting + program.log()
-    with httpx2.Client(follow_redirects=True) as browser:
+    with httpx2.Client(follow_redirects=True, timeout=PATIENCE_SECONDS) as browser:
         page = browser.get(link, headers={"accept": "text/html"})
         assert page.status_code == 200
         assert "<title>Collection Status" in page.text
         assert "Sign out" in page.text
-    assert httpx2.get(link).status_code == 401
+    assert httpx2.get(link, timeout=PATIENCE_SECONDS).status_code == 401
     secrets = program.data_dir / "initial-secrets"
     assert secrets.stat().st_mode & 0o777 == 0o600
     for value in (program.token, program.secret("password")):
@@ -51,7 +54,8 @@ def test_everything_in_the_folder_is_private(program):
         os.umask(before)
     program.post(b'[{"uuid": "00000000-0000-4000-8000-000000000001", "event_type_id": 5}]')
     for path in [program.data_dir, *program.data_dir.rglob("*")]:
-        assert path.stat().st_mode & 0o077 == 0, path
+        with suppress(FileNotFoundError):  # the store's log of changes comes and goes
+            assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_a_second_start_names_the_first(program):
@@ -127,7 +131,8 @@ def test_stopping_under_load_takes_seconds_and_loses_nothing(program, number):
     acknowledged: list[str] = []
 
     def send(lane: int) -> None:
-        with httpx2.Client(headers={"authorization": f"Bearer {token}"}) as client:
+        headers = {"authorization": f"Bearer {token}"}
+        with httpx2.Client(headers=headers, timeout=PATIENCE_SECONDS) as client:
             for at in range(100_000):
                 names = [f"{lane:08d}-0000-4000-8000-{at * 10 + n:012d}" for n in range(10)]
                 try:
@@ -144,12 +149,17 @@ def test_stopping_under_load_takes_seconds_and_loses_nothing(program, number):
     for lane in lanes:
         lane.start()
     time.sleep(0.5)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(acknowledged) <= 100:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     code, seconds = program.stop(number)
     for lane in lanes:
         lane.join()
     assert code == 0, program.log()
     assert seconds < 10
     assert len(acknowledged) > 100
+    program.drained()
     found = {row["uuid_g"] for row in program.rows("OneLogin_CL | project uuid_g")}
     assert set(acknowledged) <= found
     assert "Traceback" not in program.log()
@@ -165,10 +175,13 @@ def test_a_broken_pipe_is_no_traceback(program):
             [{"uuid": f"{n:08d}-0000-4000-8000-000000000000", "event_type_id": 5} for n in range(500)]
         ).encode()
     )
+    program.drained()
     command = (
         f"{sys.executable} -m onelogin_connector query 'OneLogin' --data-dir {program.data_dir} | head -1"
     )
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
     assert done.stdout.startswith("TimeGenerated")
     assert "Traceback" not in done.stderr
 
@@ -185,10 +198,14 @@ def test_a_command_does_not_keep_the_service_from_starting(program):
         lock.flush()
         starting = threading.Thread(target=program.start)
         starting.start()
-        starting.join(1.5)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while "Waiting for the command that uses the data folder" not in program.log():
+            assert time.monotonic() < deadline, program.log()
+            time.sleep(0.05)
+        starting.join(0.5)
         assert starting.is_alive()
     starting.join()
-    assert httpx2.get(f"{program.url}/healthz").status_code == 200
+    assert httpx2.get(f"{program.url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
 
 
 def test_a_mistake_in_a_query_is_pointed_at(program):

@@ -19,10 +19,11 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
+from browser.waiting import PATIENCE_MS, opened
 from onelogin_connector.service.folder import control_socket
+from patience import PATIENCE_SECONDS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE_MS = 15_000  # an idle machine needs a tenth of a second; a test must not fail for a busy one
 
 # What a person may meet: a wrong password, a page that is not there.
 EXPECTED = ("the server responded with a status of 40", "the server responded with a status of 422")
@@ -92,7 +93,9 @@ class Site:
         Make an API token.
         """
         transport = httpx2.HTTPTransport(uds=str(control_socket(self.data_dir)))
-        with httpx2.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
+        with httpx2.Client(
+            transport=transport, base_url="http://localhost", timeout=PATIENCE_SECONDS
+        ) as client:
             made = client.post("/api/v1/tokens", json={"name": f"browser {role}", "role": role})
         assert made.status_code == 201, made.text
         return str(made.json()["token"])
@@ -102,7 +105,7 @@ def _sign_in(browser: Browser, data_dir: Path) -> dict[str, Any]:
     """
     Sign in by the one-time link of a program.
     """
-    context = browser.new_context()
+    context = opened(browser)
     page = context.new_page()
     page.goto((data_dir / "sign-in-link").read_text().strip())
     page.wait_for_url("**/status")
@@ -191,16 +194,15 @@ def window(browser: Browser) -> Iterator[Callable[..., Page]]:
         if message.type == "error" and not any(text in message.text for text in EXPECTED):
             errors.append(message.text)
 
-    def opened(**options: Any) -> Page:
-        context = browser.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
+    def new(**options: Any) -> Page:
+        context = opened(browser, **({"viewport": {"width": 1440, "height": 900}} | options))
         contexts.append(context)
-        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.on("console", note)
         page.on("pageerror", lambda error: errors.append(str(error)))
         return page
 
-    yield opened
+    yield new
     for context in contexts:
         context.close()
     assert errors == []
@@ -213,12 +215,11 @@ def bare_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     """
     contexts: list[BrowserContext] = []
 
-    def opened(**options: Any) -> BrowserContext:
-        contexts.append(browser.new_context(viewport={"width": 1440, "height": 900}, **options))
-        contexts[-1].set_default_timeout(PATIENCE_MS)
+    def new(**options: Any) -> BrowserContext:
+        contexts.append(opened(browser, viewport={"width": 1440, "height": 900}, **options))
         return contexts[-1]
 
-    yield opened
+    yield new
     for context in contexts:
         context.close()
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from browser.waiting import reload_until
 from integration.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider
-
-START_SECONDS = 60.0
+from patience import PATIENCE_SECONDS
 
 SETTINGS = """
 [oidc]
@@ -44,9 +44,9 @@ def provider(browser_path: str) -> Iterator[Provider]:
         await made.start()
         return made
 
-    made = asyncio.run_coroutine_threadsafe(make(), loop).result(20)
+    made = asyncio.run_coroutine_threadsafe(make(), loop).result(PATIENCE_SECONDS)
     yield made
-    asyncio.run_coroutine_threadsafe(made.server.stop(), loop).result(20)
+    asyncio.run_coroutine_threadsafe(made.server.stop(), loop).result(PATIENCE_SECONDS)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
@@ -70,7 +70,7 @@ def console(tmp_path: Path, provider: Provider) -> Iterator[str]:
             env=os.environ | {"OIDC_SECRET": CLIENT_SECRET},
         )
     try:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while "Data folder" not in said.read_text():
             assert process.poll() is None, (tmp_path / "log").read_text()
             assert time.monotonic() < deadline
@@ -105,6 +105,7 @@ def account(page: Page, name: str) -> None:
     page.get_by_role("radio", name=re.compile("operator")).check()
     page.get_by_role("button", name="Make the account").click()
     expect(page.get_by_role("status")).to_contain_text(f"{name} can sign in as operator.")
+    page.wait_for_load_state()  # its script, too: what is chosen then applies at once
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
@@ -158,9 +159,10 @@ def test_health_tells_what_changed(page: Page) -> None:
     page.goto("/health")
     page.get_by_label("Kind").select_option("source")
     page.wait_for_url("**kind=source**")
-    row = page.get_by_role("row").filter(has_text="sandbox/poller").filter(has_text="paused").first
-    expect(row).to_contain_text("was starting")
-    expect(page.get_by_role("alert").filter(has_text="The API of sandbox")).to_be_visible()
+    # the program looks for alarms every few seconds, and the page does not renew itself
+    reload_until(page.get_by_role("alert").filter(has_text="The API of sandbox"))
+    row = page.get_by_role("row").filter(has_text="sandbox/poller").filter(has_text="paused")
+    expect(row.filter(has_text="was starting")).to_be_visible()
     page.get_by_text("The same as KQL").click()
     expect(page.locator("pre")).to_contain_text("OneLoginConnectorHealth")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx2
 import pytest
 from msgspec.json import encode
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
+from browser.waiting import opened, reload_until
 from onelogin_connector.service.folder import control_socket
-
-START_SECONDS = 60.0
+from patience import PATIENCE_SECONDS
 
 HOSTILE = (
     "<script>window.stolen=1</script><img src=x onerror='window.stolen=1'><svg/onload=window.stolen=1>"
@@ -47,7 +47,7 @@ class Program:
         ]
         with self.out.open("w") as said, (folder / "log").open("w") as log:
             self.process = subprocess.Popen(words, stdout=said, stderr=log, cwd=folder)
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while "Data folder" not in self.out.read_text():
             assert self.process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline
@@ -59,23 +59,29 @@ class Program:
 
     def send(self, *records: dict[str, object]) -> None:
         """Send records as OneLogin does."""
-        headers = {"authorization": f"Bearer {self.token}"}
-        answer = httpx2.post(f"{self.url}/webhook/default", content=encode(records), headers=headers)
+        answer = self.post(encode(records))
         assert answer.status_code == 200, answer.text
 
     def settle(self) -> None:
         """Wait until the store has all that was sent: what comes later is offered on a page, not put into it."""
         transport = httpx2.HTTPTransport(uds=str(control_socket(self.data)))
-        deadline = time.monotonic() + START_SECONDS
-        with httpx2.Client(transport=transport, base_url="http://localhost") as client:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with httpx2.Client(
+            transport=transport, base_url="http://localhost", timeout=PATIENCE_SECONDS
+        ) as client:
             while any(sink["lag_events"] for sink in client.get("/api/v1/status").json()["sinks"]):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
 
     def send_bytes(self, body: bytes) -> None:
         """Send what is no record at all."""
+        assert self.post(body).status_code == 400
+
+    def post(self, body: bytes) -> httpx2.Response:
+        """Send one webhook request."""
         headers = {"authorization": f"Bearer {self.token}"}
-        assert httpx2.post(f"{self.url}/webhook/default", content=body, headers=headers).status_code == 400
+        url = f"{self.url}/webhook/default"
+        return httpx2.post(url, content=body, headers=headers, timeout=PATIENCE_SECONDS)
 
 
 def record(name: str, **fields: object) -> dict[str, object]:
@@ -95,13 +101,13 @@ def program(tmp_path_factory) -> Iterator[Program]:
     made.settle()
     yield made
     made.process.terminate()
-    made.process.wait(30)
+    made.process.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")
 def cookies(program, browser):
     """Sign in once, by the link of the start."""
-    context = browser.new_context()
+    context = opened(browser)
     page = context.new_page()
     page.goto(program.link)
     page.wait_for_url(lambda url: "/login" not in url)
@@ -112,7 +118,7 @@ def cookies(program, browser):
 @pytest.fixture
 def page(program, browser, cookies) -> Iterator[Page]:
     """Give a signed-in page that notes every error and every refusal of the content security policy."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=program.url)
+    context = opened(browser, viewport={"width": 1280, "height": 900}, base_url=program.url)
     context.add_cookies(cookies)
     shown = context.new_page()
     shown.troubles = []
@@ -178,7 +184,7 @@ def test_filters_by_click_live_in_the_address(page):
     page.locator(".chip").first.click()
     expect(page.locator("#rows tr")).to_have_count(7)
     page.locator("svg.histogram a").last.click()
-    assert "since=" in page.url
+    expect(page).to_have_url(re.compile("since="))
     expect(page.locator(".chip", has_text="time")).to_be_visible()
 
 
@@ -214,11 +220,34 @@ def test_live_tail_pauses_and_goes_on_without_a_gap(page, program):
     page.troubles[:] = [each for each in page.troubles if "ERR_INTERNET_DISCONNECTED" not in each]
 
 
+def test_what_was_asked_for_before_a_pause_is_not_shown_in_it(page, program):
+    """
+    A pause holds also while an answer is on its way; that comes when the tail goes on.
+    """
+    held: list[Route] = []
+    page.goto("/events?text=slowly")
+    page.route(
+        re.compile("[?&]after="), lambda route: route.continue_() if held else held.append(route)
+    )  # the first alone
+    with page.expect_request(re.compile("[?&]after=")):
+        page.click("#live")
+    page.click("#live")
+    program.send(record("slowly-0", user_name="slowly"))
+    program.settle()
+    with page.expect_response(re.compile("[?&]after=")) as answer:
+        held[0].continue_()
+    answer.value.finished()
+    page.wait_for_timeout(250)
+    expect(page.locator("#rows tr")).to_have_count(0)
+    page.click("#live")
+    expect(page.locator("#rows tr")).to_have_count(1)
+
+
 def test_page_works_without_script(program, browser, cookies):
     """
     Links and forms do everything but the live tail, which is not offered.
     """
-    context = browser.new_context(java_script_enabled=False, base_url=program.url)
+    context = opened(browser, java_script_enabled=False, base_url=program.url)
     context.add_cookies(cookies)
     page = context.new_page()
     page.goto("/events")
@@ -264,10 +293,7 @@ def test_sinks_and_completeness_are_there(page):
     expect(page.locator(".badge", has_text="Paused")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("status")).to_contain_text("store goes on")
-    deadline = time.monotonic() + START_SECONDS
-    while not page.locator(".badge", has_text="Active").is_visible():  # Pending until its loop has begun
-        assert time.monotonic() < deadline
-        page.get_by_role("link", name="Refresh").click()
+    reload_until(page.locator(".badge", has_text="Active"))  # Pending until its loop has begun
     page.goto("/completeness")
     expect(page.locator("main")).to_contain_text("Not checkable: webhooks alone")
     expect(page.locator("table.strip").first).to_be_visible()

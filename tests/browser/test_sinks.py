@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from playwright.sync_api import expect
 
+from browser.waiting import reload_until
 from onelogin_connector.service.folder import control_socket
 from onelogin_connector.simulator.azure.api import Api
 from onelogin_connector.simulator.azure.subscription import (
@@ -25,6 +26,7 @@ from onelogin_connector.simulator.azure.subscription import (
 )
 from onelogin_connector.simulator.azure.trouble import Endpoint, Fault, Trouble
 from onelogin_connector.simulator.serving import bind, serving
+from patience import PATIENCE_SECONDS
 
 
 class Azure:
@@ -33,13 +35,18 @@ class Azure:
     """
 
     def __init__(self) -> None:
-        self.subscription = Subscription()
+        self.subscription = Subscription(sleep=self._held)
+        self.gate = threading.Event()
+        """Until it is open, slow answers stay out."""
         self._loop = asyncio.new_event_loop()
         self._ready, self._over = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(
             target=self._loop.run_until_complete, args=(self._serve(),), daemon=True
         )
         self.url = ""
+
+    async def _held(self, _seconds: float) -> None:
+        await asyncio.to_thread(self.gate.wait, PATIENCE_SECONDS)
 
     async def _serve(self) -> None:
         async with serving(Api(self.subscription), bind()) as url:
@@ -49,12 +56,12 @@ class Azure:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(PATIENCE_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(20)
+        self._thread.join(PATIENCE_SECONDS)
         self._loop.close()
 
 
@@ -83,6 +90,7 @@ def test_from_the_kind_to_the_first_event(tab, own, azure):
     tab.get_by_label("Endpoint").fill(azure.url)
     tab.get_by_role("button", name="Save").click()
     expect(tab.get_by_role("alert")).to_contain_text("1 field needs another look")
+    tab.wait_for_load_state()  # its script, too: without it a test opens beside the form
     assert tab.get_by_label("Workspace ID").get_attribute("aria-invalid") == "true"
     assert tab.get_by_label("Workspace key").input_value() == ""
     tab.get_by_label("Workspace ID").fill(LEGACY_ID)
@@ -95,9 +103,10 @@ def test_from_the_kind_to_the_first_event(tab, own, azure):
     expect(tab.get_by_role("status")).to_contain_text("The sink workspace is made")
     expect(tab.locator("dd").filter(has_text="the console")).to_be_visible()
     own.post(b'[{"uuid":"b","account_id":1,"event_type_id":5,"notes":"new"}]')
-    expect(tab.locator(".figure").filter(has_text="Delivered")).to_contain_text("2", timeout=30_000)
+    expect(tab.locator(".figure").filter(has_text="Delivered")).to_contain_text("2")
     assert {row["notes_s"] for row in azure.subscription.legacy.rows("OneLogin_CL")} == {"held", "new"}
     tab.get_by_role("button", name="Pause").click()
+    expect(tab.locator(".stand")).to_contain_text("It stays so over restarts")
     own.post(b'[{"uuid":"c","account_id":1,"event_type_id":5}]')
     tab.reload()
     expect(tab.locator(".stand")).to_contain_text("It stays so over restarts")
@@ -183,7 +192,8 @@ def test_stages_of_a_test_appear_as_they_are_done(tab, own, azure):
     """
     While the other side takes its time, what is done is shown, and what is to come by name; on a sink's page too.
     """
-    azure.subscription.faults.add(Fault(trouble=Trouble.SLOW, where=Endpoint.INGESTION, wait_seconds=3.0))
+    azure.subscription.faults.add(Fault(trouble=Trouble.SLOW, where=Endpoint.INGESTION))
+    azure.gate.clear()
     try:
         tab.goto("/sinks/new/logs_ingestion")
         tab.get_by_label("Name", exact=False).first.fill("live")
@@ -199,16 +209,22 @@ def test_stages_of_a_test_appear_as_they_are_done(tab, own, azure):
         expect(stages.nth(1)).to_contain_text("A token was given")
         expect(stages.nth(2)).to_contain_text("running…")
         expect(tab.locator("#tested .headline")).to_contain_text("Testing…")
-        expect(tab.locator("#tested .headline")).to_contain_text("Connection successful", timeout=30_000)
+        azure.gate.set()
+        expect(tab.locator("#tested .headline")).to_contain_text("Connection successful")
         expect(stages).to_have_count(3)
+        azure.gate.clear()
         tab.get_by_role("button", name="Save").click()
         tab.wait_for_url("**/sinks/live")
         expect(tab.locator("#check")).to_contain_text("running…")
-        expect(tab.locator("#check .headline")).to_contain_text("Connection successful", timeout=30_000)
+        azure.gate.set()
+        expect(tab.locator("#check .headline")).to_contain_text("Connection successful")
+        azure.gate.clear()
         tab.get_by_role("button", name="Check", exact=True).click()
         expect(tab.locator("#check")).to_contain_text("running…")
-        expect(tab.locator("#check .headline")).to_contain_text("Connection successful", timeout=30_000)
+        azure.gate.set()
+        expect(tab.locator("#check .headline")).to_contain_text("Connection successful")
     finally:
+        azure.gate.set()
         azure.subscription.faults.clear()
 
 
@@ -228,7 +244,7 @@ def test_dead_letters_are_replayed_once_the_cause_is_gone(tab, own, azure):
         "settings": {"workspace_id": LEGACY_ID, "workspace_key": WORKSPACE_KEY, "endpoint": azure.url},
     }
     transport = httpx2.HTTPTransport(uds=str(control_socket(own.data_dir)))
-    with httpx2.Client(transport=transport, base_url="http://localhost") as client:
+    with httpx2.Client(transport=transport, base_url="http://localhost", timeout=PATIENCE_SECONDS) as client:
         assert client.post("/api/v1/sinks", json=made).status_code == 201
     azure.subscription.faults.add(
         Fault(
@@ -247,12 +263,7 @@ def test_dead_letters_are_replayed_once_the_cause_is_gone(tab, own, azure):
         own.post(json.dumps(body).encode())
         tab.goto("/dead-letters")
         row = tab.get_by_role("row").filter(has_text="picky")
-        for _ in range(60):
-            if row.count() == 3:
-                break
-            tab.wait_for_timeout(250)
-            tab.reload()
-        expect(row).to_have_count(3)
+        reload_until(row, 3)
         row.first.get_by_role("link").click()
         tab.get_by_role("button", name="Replay").click()
         expect(tab.locator(".flash")).to_contain_text(

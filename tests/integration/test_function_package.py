@@ -113,7 +113,6 @@ async def test_the_package_is_of_this_checkout(package):
     assert not changed, "build it again: make function-zip"
 
 
-@pytest.mark.timeout(400)
 async def test_it_runs_where_nothing_else_is_installed(package, python, tmp_path):
     """Without any library but its own it takes a webhook in and delivers it, over real HTTP."""
     with ZipFile(package) as archive:

@@ -127,7 +127,6 @@ def document(served):
     return httpx2.get(f"{served.url}/api/v1/openapi.json", headers=headers, timeout=PATIENCE_SECONDS).json()
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("role", EXAMPLES, ids=str)
 def test_requests_by_the_document(served, document, role):
     """

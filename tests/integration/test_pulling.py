@@ -78,7 +78,6 @@ async def pulling(tmp_path: Path, *, connectors=("acme",), start=True, secret=CL
         yield world
 
 
-@pytest.mark.timeout(400)
 async def test_a_day_is_pulled_and_everything_says_so(tmp_path):
     """
     Events of the last day are in the store; status, metrics, check and completeness tell what was done.

@@ -447,7 +447,6 @@ def test_bytes_are_cut_too(store):
     assert 0 < len(result.rows) < 3000
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("limit", [None, 10**18])
 def test_all_rows_are_bounded_too(store, limit):
     """

@@ -24,8 +24,6 @@ from onelogin_connector.simulator.azure.subscription import (
 from onelogin_connector.simulator.company import Company
 from patience import PATIENCE_SECONDS, wait_until
 
-pytestmark = pytest.mark.timeout(400)  # several programs at once, on a machine that may do much else
-
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 MAPPING = json.loads((FIXTURES / "sentinel" / "parser_column_mapping.json").read_text())
 USERS = """

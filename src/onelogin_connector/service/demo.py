@@ -90,8 +90,10 @@ async def _require_listener(url: str, token: str) -> None:
     """
     from httpx2 import AsyncClient, TransportError
 
+    from onelogin_connector.simulator.webhooks import TIMEOUT_SECONDS
+
     try:
-        async with AsyncClient(trust_env=False) as client:
+        async with AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
             answer = await client.post(url, content=b"[]", headers={"authorization": f"Bearer {token}"})
     except TransportError as error:
         raise ConnectorError(

@@ -1,13 +1,19 @@
 // What makes pages livelier. Everything works without this file.
 
 // Parts that refresh themselves wait while somebody reads a menu, marks text or types in them, or looks elsewhere.
+// What was asked for before that may be answered only then, and is left out.
+const inUse = (part) => {
+  const marked = String(document.getSelection()) && part.contains(document.getSelection().anchorNode);
+  return marked || part.querySelector("details[open], input:focus, select:focus");
+};
 document.addEventListener("htmx:confirm", (event) => {
   const part = event.target;
   if (event.detail.triggeringEvent || !part.matches("[data-refresh]")) return;
-  const marked = String(document.getSelection()) && part.contains(document.getSelection().anchorNode);
-  if (document.hidden || marked || part.querySelector("details[open], input:focus, select:focus")) {
-    event.preventDefault();
-  }
+  if (document.hidden || inUse(part)) event.preventDefault();
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { elt, triggeringEvent } = event.detail.requestConfig;
+  if (!triggeringEvent && elt.matches("[data-refresh]") && inUse(elt)) event.detail.shouldSwap = false;
 });
 
 // Buttons that copy stand there only where copying works.

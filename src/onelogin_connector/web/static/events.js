@@ -16,6 +16,7 @@ if (button && rows && !new URLSearchParams(location.search).has("before")) {
   let timer = 0;
   let failures = 0;
   let seen = 0;
+  let turn = 0; // of Live and Pause: what was asked for in one before is asked for again
 
   const running = () => button.getAttribute("aria-pressed") === "true";
 
@@ -42,10 +43,13 @@ if (button && rows && !new URLSearchParams(location.search).has("before")) {
   };
 
   const look = async () => {
+    const own = turn;
     try {
       const address = new URL(button.dataset.from, location.href);
       address.searchParams.set("after", cursor);
       const answer = await fetch(address, { headers: { accept: "text/html" }, redirect: "manual" });
+      const text = await answer.text();
+      if (own !== turn) return;
       if (answer.type === "opaqueredirect" || answer.status === 401) {
         stop();
         say("You are no longer signed in. Load the page again.");
@@ -53,7 +57,7 @@ if (button && rows && !new URLSearchParams(location.search).has("before")) {
       }
       if (!answer.ok) throw new Error(String(answer.status));
       const made = document.createElement("template");
-      made.innerHTML = await answer.text();
+      made.innerHTML = text;
       const part = made.content.querySelector("tbody[data-cursor]");
       cursor = part.dataset.cursor;
       const came = put(part);
@@ -62,6 +66,7 @@ if (button && rows && !new URLSearchParams(location.search).has("before")) {
       failures = 0;
       seen += came;
     } catch {
+      if (own !== turn) return;
       failures += 1;
       say("The connector does not answer; trying again. Nothing will be left out.");
     }
@@ -70,6 +75,7 @@ if (button && rows && !new URLSearchParams(location.search).has("before")) {
 
   const stop = () => {
     clearTimeout(timer);
+    turn += 1;
     button.setAttribute("aria-pressed", "false");
     word.textContent = seen ? "Resume" : "Live";
   };
