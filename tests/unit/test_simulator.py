@@ -66,6 +66,15 @@ def test_a_story_is_the_same_however_it_is_asked_for(day):
     )
 
 
+def test_an_hour_ends_at_its_end():
+    """
+    Nothing of an hour happens in another, so a story is in order over the hours and may begin at any of them.
+    """
+    company = Company(3)
+    for hour in range(NOW_US // HOUR_US, NOW_US // HOUR_US + 200):
+        assert {happening.time_us // HOUR_US for happening in company.hour(hour)} <= {hour}
+
+
 def test_ids_are_unique_large_and_rise(day):
     """
     Numbers need more than 32 bits and rise with time; uuids do not repeat.

@@ -70,7 +70,8 @@ class Company:
         """
         chance = Random(f"hour/{self.seed}/{hour}")
         start, end = hour * HOUR_US, (hour + 1) * HOUR_US
-        happenings = list(self._visits(chance, hour))
+        # somebody who arrives in the last minute may mistype beyond it; what would come then is left out
+        happenings = [each for each in self._visits(chance, hour) if each.time_us < end]
         # an incident that begins late in the evening may end on the next day
         for day in {start // DAY_US, (start - 6 * HOUR_US) // DAY_US}:
             happenings += [
@@ -110,7 +111,7 @@ class Company:
 
     def _visit(self, chance: Random, person: Person, at: int, end: int) -> Iterator[Happening]:
         """
-        Let somebody sign in, open applications and perhaps leave, all before the hour's end.
+        Let somebody sign in, open applications and perhaps leave, before the hour's end if there is time for it.
         """
         where = {
             "ipaddr": person.home if chance.random() < 0.4 else chance.choice(OFFICES),
