@@ -17,8 +17,8 @@ from onelogin_connector.journal.blobs.lease import take
 from onelogin_connector.journal.lmdb import LmdbJournal
 from onelogin_connector.simulator.azure.blobs import BlobService
 from onelogin_connector.testing.journal import MemoryJournal
-from patience import PATIENCE_SECONDS
 from tests.blob_account import blob_container
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
