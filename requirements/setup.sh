@@ -30,7 +30,7 @@ give_up() {
     say "Run this, then the same make command again:"
     if [ "$(id -u)" = 0 ]; then say "  apt-get update && apt-get install -y python3-venv"
     else say "  sudo apt-get update && sudo apt-get install -y python3-venv"; fi
-    [ -z "${python:-}" ] && say "If that brings a Python older than 3.11, install uv instead: https://docs.astral.sh/uv"
+    [ -z "${python:-}" ] && say "If that brings a Python older than 3.11, install uv instead."
   elif has dnf; then
     say "Run this, then the same make command again:"
     say "  sudo dnf install -y python3.12"
@@ -38,7 +38,7 @@ give_up() {
     say "Run this, then the same make command again:"
     say "  brew install python@3.13"
   else
-    say "Install Python 3.11 or later with its venv module, or uv (https://docs.astral.sh/uv)."
+    say "Install Python 3.11 or later with its venv module, or uv."
   fi
   exit 1
 }

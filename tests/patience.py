@@ -8,6 +8,11 @@ does nothing for a quarter of a minute fails no test. When all is well a wait en
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+
+from onelogin_connector.service.folder import control_socket
 
 PATIENCE_SECONDS = 120.0
 """What an idle machine does in one or two seconds may take a busy one so long; it costs nothing when all is well."""
@@ -54,3 +59,18 @@ def wait_until(
             return
         time.sleep(every_seconds)
     assert happened(), tell()
+
+
+def wait_until_stored(data_dir: Path) -> None:
+    """
+    Wait until every sink of the program on a data folder has everything that was sent.
+
+    A query waits a second for what is on its way to the store, which a busy machine may exceed; a page does not wait.
+    """
+    transport = httpx2.HTTPTransport(uds=str(control_socket(data_dir)))
+    with httpx2.Client(transport=transport, base_url="http://localhost", timeout=PATIENCE_SECONDS) as client:
+
+        def is_stored() -> bool:
+            return not any(sink["lag_events"] for sink in client.get("/api/v1/status").json()["sinks"])
+
+        wait_until(is_stored, every_seconds=0.05)

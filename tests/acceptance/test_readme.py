@@ -13,11 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
-import httpx2
 import pytest
 
-from onelogin_connector.service.folder import control_socket
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, wait_until_stored
 from ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -71,19 +69,6 @@ class Checkout:
             assert monotonic() < deadline, self.log()
             sleep(0.05)
 
-    def wait_until_stored(self) -> None:
-        """
-        Wait until the store has everything: a query itself waits a second for it, which a busy machine may exceed.
-        """
-        transport = httpx2.HTTPTransport(uds=str(control_socket(self.folder / "data")))
-        deadline = monotonic() + PATIENCE_SECONDS
-        with httpx2.Client(
-            transport=transport, base_url="http://localhost", timeout=PATIENCE_SECONDS
-        ) as client:
-            while any(sink["lag_events"] for sink in client.get("/api/v1/status").json()["sinks"]):
-                assert monotonic() < deadline, self.log()
-                sleep(0.05)
-
     def log(self) -> str:
         """
         Return what the program said.
@@ -126,7 +111,7 @@ def test_the_first_five_minutes(checkout):
     again = json.loads(checkout.shell(SEND))
     assert (again["received"], again["duplicates"]) == (1, 1)
 
-    checkout.wait_until_stored()
+    wait_until_stored(checkout.folder / "data")
     assert "Ada Lovelace" in checkout.shell(ASK)
 
     lines = [
@@ -143,7 +128,7 @@ def test_the_first_five_minutes(checkout):
     assert "25 new" in checkout.shell(IMPORT)
     assert "25 duplicates" in checkout.shell(IMPORT)
 
-    checkout.wait_until_stored()
+    wait_until_stored(checkout.folder / "data")
     counted = checkout.shell(".venv/bin/onelogin-connector query 'OneLogin | count' --json")
     assert json.loads(counted) == [{"Count": 26}]
     assert "store" in checkout.shell(LOOK)

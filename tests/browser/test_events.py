@@ -15,8 +15,7 @@ from msgspec.json import encode
 from playwright.sync_api import Page, Route, expect
 
 from browser.waiting import opened, reload_until
-from onelogin_connector.service.folder import control_socket
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, wait_until_stored
 
 HOSTILE = (
     "<script>window.stolen=1</script><img src=x onerror='window.stolen=1'><svg/onload=window.stolen=1>"
@@ -64,14 +63,7 @@ class Program:
 
     def settle(self) -> None:
         """Wait until the store has all that was sent: what comes later is offered on a page, not put into it."""
-        transport = httpx2.HTTPTransport(uds=str(control_socket(self.data)))
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        with httpx2.Client(
-            transport=transport, base_url="http://localhost", timeout=PATIENCE_SECONDS
-        ) as client:
-            while any(sink["lag_events"] for sink in client.get("/api/v1/status").json()["sinks"]):
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        wait_until_stored(self.data)
 
     def send_bytes(self, body: bytes) -> None:
         """Send what is no record at all."""

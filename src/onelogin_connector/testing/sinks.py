@@ -6,6 +6,7 @@ plugin: each test runs its own event loop.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -141,7 +142,7 @@ class FakeSink:
         self.closed += 1
 
 
-class SinkContract:
+class SinkContract(ABC):
     """
     What every sink keeps. Subclass it, define ``make``, and let pytest find the subclass.
     """
@@ -151,11 +152,11 @@ class SinkContract:
     poison: ClassVar[bytes | None] = None
     """A record that the sink refuses, where there is one."""
 
+    @abstractmethod
     def make(self, folder: Path) -> Sink:
         """
         Return a new sink on the same destination, which may keep its files in ``folder``.
         """
-        raise NotImplementedError
 
     def settings(self) -> type[Struct]:
         """

@@ -39,7 +39,7 @@ def plain_schema(type_: type) -> dict[str, Any]:
         return {"type": "string"}
     if type_ is Secret:
         return {"type": "string", "writeOnly": True}
-    raise NotImplementedError
+    raise NotImplementedError  # so that msgspec says of which type it knows nothing
 
 
 def adapt(components: dict[str, Any], schemas: dict[str, Any]) -> None:
